@@ -1,0 +1,114 @@
+"""Changing the size of pictures on the device: resampling, padding and cropping back.
+
+The host-side twin for single pictures while data is read is in `image/files.py`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from stylejax.checks import check_choice, check_positive
+from stylejax.typing import Image
+
+# "bicubic" is Keys' kernel with a = -0.5: Pillow's, not PyTorch's (a = -0.75).
+_METHODS = {
+    "nearest": "nearest",
+    "bilinear": "linear",
+    "bicubic": "cubic",
+    "lanczos": "lanczos3",
+}
+
+
+def resize(
+    image: Image,
+    size_hw: tuple[int, int],
+    *,
+    method: str = "bicubic",
+    antialias: bool = True,
+) -> Image:
+    """The image resampled to `size_hw`; the aspect is not kept.
+
+    Args:
+      image: (..., h, w, c), any range.
+      size_hw: new height and width, in pixels.
+      method: "nearest", "bilinear", "bicubic" or "lanczos".
+      antialias: widen the kernel when shrinking, as Pillow always does.
+
+    Returns:
+      (..., *size_hw, c). Not clipped: bicubic and lanczos overshoot at sharp edges.
+
+    Raises:
+      ValueError: for an unknown method or a size that is not positive.
+
+    Example:
+      >>> resize(jnp.ones((1, 8, 6, 3)), (4, 5)).shape
+      (1, 4, 5, 3)
+    """
+    check_choice(method, choices=tuple(_METHODS), name="method")
+    height, width = size_hw
+    check_positive(height, name="height")
+    check_positive(width, name="width")
+    shape = (*image.shape[:-3], height, width, image.shape[-1])
+    return jax.image.resize(image, shape, _METHODS[method], antialias=antialias)
+
+
+def pad_to_multiple(image: Image, multiple: int) -> tuple[Image, tuple[int, int]]:
+    """The image padded so that both sides are multiples, and its size before.
+
+    Rows are added at the bottom and columns at the right, as reflections (the border
+    itself is not repeated). A side too short for one reflection repeats its border.
+
+    Args:
+      image: (..., h, w, c), any range.
+      multiple: the number both sides shall be multiples of, in pixels.
+
+    Returns:
+      The padded image, and `(h, w)` as `crop_to` wants it.
+
+    Raises:
+      ValueError: if `multiple` is not positive.
+
+    Example:
+      >>> padded, size = pad_to_multiple(jnp.ones((1, 5, 8, 3)), 4)
+      >>> padded.shape, size
+      ((1, 8, 8, 3), (5, 8))
+    """
+    check_positive(multiple, name="multiple")
+    height, width = image.shape[-3:-1]
+    padded = _pad_end(image, -height % multiple, axis=image.ndim - 3)
+    padded = _pad_end(padded, -width % multiple, axis=image.ndim - 2)
+    return padded, (height, width)
+
+
+def crop_to(image: Image, size_hw: tuple[int, int]) -> Image:
+    """The top left part of the image: the inverse of `pad_to_multiple`.
+
+    Args:
+      image: (..., h, w, c), any range.
+      size_hw: height and width to keep, in pixels.
+
+    Returns:
+      (..., *size_hw, c).
+
+    Raises:
+      ValueError: if the image is smaller than `size_hw`.
+
+    Example:
+      >>> crop_to(jnp.ones((1, 8, 8, 3)), (5, 8)).shape
+      (1, 5, 8, 3)
+    """
+    height, width = size_hw
+    if height > image.shape[-3] or width > image.shape[-2]:
+        raise ValueError(
+            f"expected an image of at least {height}x{width}, got "
+            f"{image.shape[-3]}x{image.shape[-2]}; pad it or ask for a smaller crop"
+        )
+    return image[..., :height, :width, :]
+
+
+def _pad_end(image: Image, amount: int, *, axis: int) -> Image:
+    if amount == 0:
+        return image
+    widths = [(0, 0)] * image.ndim
+    widths[axis] = (0, amount)
+    mode = "reflect" if amount < image.shape[axis] else "edge"
+    return jnp.pad(image, widths, mode=mode)
