@@ -1,0 +1,1 @@
+"""The command line `stylejax`: thin, one file per command."""

@@ -1,0 +1,1 @@
+"""Weights that ship or are found, and the safe readers for their files."""

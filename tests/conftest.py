@@ -1,0 +1,52 @@
+"""One bench for all tests: 4 CPU devices, no silent rank promotion, fixed seeds.
+
+Warnings are errors as well: see `filterwarnings` in pyproject.toml, where every
+exception has a comment.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before jax is imported: a machine with an accelerator runs the same tests.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Compiled programs are kept between runs; child processes of a test find them too.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(Path(tempfile.gettempdir()) / f"stylejax-jax-cache-{os.getuid()}"),
+)
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _folder(variable: str) -> Path:
+    path = os.environ.get(variable)
+    if not path:
+        pytest.skip(f"{variable} is unset: it names the folder this test reads")
+    if not Path(path).is_dir():
+        pytest.fail(f"{variable}={path} is no folder")
+    return Path(path)
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of image sets outside the package, or a skip."""
+    return _folder("STYLEJAX_DATA")
+
+
+@pytest.fixture
+def weights_dir() -> Path:
+    """The folder of weights outside the package, or a skip."""
+    return _folder("STYLEJAX_WEIGHTS")
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    """A NumPy generator with a fixed seed."""
+    return np.random.default_rng(0)
