@@ -36,6 +36,7 @@ _DEFINE_MANY = {
     str: flags.DEFINE_multi_string,
 }
 _OURS = "stylejax"
+_TYPE = "stylejax_type"
 
 
 def define_flags(
@@ -140,7 +141,7 @@ def run_app(
     program = re.sub(r"\.py$", "", argv[0].rsplit("/", 1)[-1])
     with one_line_errors(program):
         positional = parse(argv, flag_values=flag_values)
-    with one_line_errors(program, debug=flag_values["debug"].value):
+    with one_line_errors(program, debug=bool(flag_values["debug"].value)):
         status = main([argv[0], *positional])
     raise SystemExit(status or 0)
 
@@ -209,7 +210,7 @@ def _field_comments(config_type: type) -> dict[str, str]:
         last = lines[node.end_lineno - 1]  # type: ignore[operator]
         # Offsets count bytes, so the comment is cut from the encoded line.
         beside = last.encode()[node.end_col_offset :].decode().strip()
-        above = []
+        above: list[str] = []
         for line in reversed(lines[: node.lineno - 1]):
             if not line.strip().startswith("#"):
                 break
@@ -222,7 +223,7 @@ def _define(
     field: dataclasses.Field, hint: Any, text: str, flag_values: flags.FlagValues
 ) -> None:
     kind, choices, many = _flag_type(field, hint)
-    default = field.default
+    default: Any = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     required = default is dataclasses.MISSING
@@ -237,11 +238,13 @@ def _define(
         "module_name": _OURS,
     }
     if choices:
-        define = flags.DEFINE_multi_enum if many else flags.DEFINE_enum
+        define: Any = flags.DEFINE_multi_enum if many else flags.DEFINE_enum
         define(enum_values=list(choices), **options)
     else:
-        (_DEFINE_MANY if many else _DEFINE)[kind](**options)
-    flag_values[field.name].stylejax_type = (kind, choices, many)
+        define = (_DEFINE_MANY if many else _DEFINE)[kind]
+        define(**options)
+    # Remembered on the flag itself, for dataclasses that share it.
+    setattr(flag_values[field.name], _TYPE, (kind, choices, many))
     if required:
         flags.mark_flag_as_required(field.name, flag_values=flag_values)
 
@@ -268,7 +271,7 @@ def _flag_type(field: dataclasses.Field, hint: Any) -> tuple[type, tuple, bool]:
 
 
 def _check_shared(name: str, wanted: tuple, flag_values: flags.FlagValues) -> None:
-    known = getattr(flag_values[name], "stylejax_type", None)
+    known = getattr(flag_values[name], _TYPE, None)
     if known is None:
         raise ValueError(f"field {name!r} has the name of a flag that is taken")
     if known != wanted:

@@ -1,0 +1,108 @@
+"""Parameters in `.safetensors` files: nothing in such a file is ever executed.
+
+Leaves are stored under their slash paths ("AtoB/stem/kernel"), the description of the
+network as JSON in the file's metadata. Half precision halves the file; loading gives
+float32 again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from stylejax import trees
+
+DTYPES = ("float16", "float32")
+
+
+def save_params(
+    path: str | os.PathLike,
+    params: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, Any],
+    dtype: str = "float16",
+) -> Path:
+    """The path of the file just written; it appears only once it is complete.
+
+    Args:
+        path: where to; ends in .safetensors.
+        params: nested dictionaries of floating arrays; no name contains a slash.
+        metadata: JSON-able, name -> value.
+        dtype: "float16" or "float32".
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: another suffix, an unknown dtype, or a value that is not finite in
+            this dtype.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"expected a name ending in .safetensors, got {str(path)!r}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}; got {dtype!r}")
+    leaves = {}
+    for name, leaf in trees.named_leaves(params).items():
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(np.asarray(leaf), dtype=dtype)
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not finite in {dtype}")
+        leaves[name] = array
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    try:
+        safetensors.numpy.save_file(leaves, partial, metadata=texts)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def load_params(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters in a file and its metadata.
+
+    Args:
+        path: a .safetensors file.
+
+    Returns:
+        (nested dictionaries of float32 NumPy arrays, metadata). Metadata that is no
+        JSON (files of others) stays text.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken or no .safetensors file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such weights file: {str(path)!r}; check the path")
+    params: dict[str, Any] = {}
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            texts = file.metadata() or {}
+            for name in file.keys():
+                _put(params, name.split("/"), file.get_tensor(name))
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"broken or no .safetensors file: {str(path)!r} ({error}); get it again"
+        ) from None
+    return params, {name: _from_json(text) for name, text in texts.items()}
+
+
+def _put(tree: dict[str, Any], names: list[str], array: np.ndarray) -> None:
+    for name in names[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[names[-1]] = array.astype(np.float32)
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
