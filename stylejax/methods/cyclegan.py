@@ -1,0 +1,462 @@
+"""CycleGAN: two generators, two discriminators, pictures that come back.
+
+`AtoB` translates domain A into B, discriminator `B` judges its outputs; the other
+way round likewise. One step updates both generators from one forward pass, then both
+discriminators on the same fakes, drawn through an image pool.
+
+Reference: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, in the weights and order
+of its PyTorch code. Options beyond it are off by default: moving average,
+differentiable augmentation, R1, total variation, other adversarial losses.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from stylejax import checks, trees
+from stylejax.image import color, resize
+from stylejax.losses import adversarial, cycle, regularizers
+from stylejax.models.patch_discriminator import PatchDiscriminator, PixelDiscriminator
+from stylejax.models.resnet_generator import ResNetGenerator
+from stylejax.models.unet_generator import UNetGenerator
+from stylejax.train import augment, gradients, image_pool, optim
+from stylejax.train.state import CycleGANState
+from stylejax.typing import Image, Metrics, Params
+
+DIRECTIONS = ("AtoB", "BtoA")
+GENERATORS = ("resnet", "unet")
+DISCRIMINATORS = ("patch", "pixel")
+DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class CycleGANConfig:
+    """Every hyper-parameter of the method; it is written beside each checkpoint."""
+
+    # Networks.
+    generator: str = "resnet"  # resnet or unet
+    ngf: int = 64  # channels after the generator's first convolution
+    num_blocks: int = 9  # residual blocks of the resnet generator
+    num_downs: int = 0  # halvings; 0: 2 for resnet, log2(image_size) for unet
+    upsample: str = "transpose"  # transpose (reference) or resize (no checkerboard)
+    discriminator: str = "patch"  # patch or pixel
+    ndf: int = 64  # channels after the discriminator's first convolution
+    num_layers: int = 3  # strided layers of the patch discriminator
+    dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
+    remat: bool = False  # recompute residual blocks in the backward pass
+    image_size: int = 256  # side of the training crops in pixels
+    # Losses.
+    gan_loss: str = "lsgan"  # lsgan, nonsaturating, hinge or wasserstein
+    cycle_weight: float = 10.0  # weight of the L1 cycle loss, both ways
+    identity_weight: float = 0.5  # identity loss, in units of cycle_weight
+    tv_weight: float = 0.0  # total variation of the fakes
+    r1_weight: float = 0.0  # R1 penalty on real pictures
+    gradient_penalty_weight: float = 10.0  # used by wasserstein alone
+    # Discriminator's view.
+    pool_size: int = 50  # places of each image pool
+    augment: str = ""  # comma list of translation, cutout, color
+    # Optimisation.
+    optimizer: str = "adam"  # adam or sgd
+    generator_lr: float = 2e-4  # learning rate of both generators
+    discriminator_lr: float = 2e-4  # learning rate of both discriminators
+    beta1: float = 0.5  # Adam's decay of the first moment
+    beta2: float = 0.999  # Adam's decay of the second moment
+    constant_epochs: int = 100  # epochs at full learning rate
+    decay_epochs: int = 100  # epochs of linear decay
+    steps_per_epoch: int = 0  # 0: filled in from the data before training
+    accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
+    ema_decay: float = 0.0  # moving average of the generators; 0: off
+    seed: int = 0  # of initialisation, pool and augmentation
+
+
+class Networks(NamedTuple):
+    """The two architectures; parameters travel separately."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+def num_downs(config: CycleGANConfig) -> int:
+    """Returns how often the generator halves the sides of a picture.
+
+    Args:
+      config: the method's configuration.
+
+    Returns:
+      Whole number; sides must divide by 2 to this power.
+    """
+    if config.num_downs:
+        return config.num_downs
+    return 2 if config.generator == "resnet" else (config.image_size).bit_length() - 1
+
+
+def networks(config: CycleGANConfig) -> Networks:
+    """Returns the generator and discriminator modules that `config` describes.
+
+    Args:
+      config: the method's configuration.
+
+    Returns:
+      `Networks`; both directions share one architecture, not their parameters.
+
+    Raises:
+      ValueError: a name that is not offered.
+    """
+    checks.check_choice(config.generator, choices=GENERATORS, name="generator")
+    checks.check_choice(
+        config.discriminator, choices=DISCRIMINATORS, name="discriminator"
+    )
+    checks.check_choice(config.dtype, choices=DTYPES, name="dtype")
+    dtype, downs = jnp.dtype(config.dtype), num_downs(config)
+    if config.generator == "resnet":
+        generator = ResNetGenerator(
+            config.ngf,
+            config.num_blocks,
+            downs,
+            config.upsample,
+            dtype=dtype,
+            remat=config.remat,
+        )
+    else:
+        generator = UNetGenerator(config.ngf, downs, dtype=dtype)
+    if config.discriminator == "patch":
+        discriminator = PatchDiscriminator(config.ndf, config.num_layers, dtype=dtype)
+    else:
+        discriminator = PixelDiscriminator(config.ndf, dtype=dtype)
+    return Networks(generator, discriminator)
+
+
+def init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
+    """Returns the state before the first step.
+
+    Args:
+      key: PRNG key of the initial parameters.
+      config: the method's configuration.
+
+    Returns:
+      `CycleGANState` with N(0, 0.02) kernels, zero biases, empty pools.
+
+    Raises:
+      ValueError: `image_size` does not divide by 2 to the number of halvings.
+    """
+    multiple = 2 ** num_downs(config)
+    if config.image_size % multiple:
+        raise ValueError(
+            f"image_size: expected a multiple of {multiple} for this generator, got"
+            f" {config.image_size}"
+        )
+    return _init(key, config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
+    nets, optimizer = networks(config), _optimizer(config)
+    shape = (config.image_size, config.image_size, 3)
+    images = jnp.zeros((1, *shape))
+    keys = jax.random.split(key, 4)
+
+    def params_of(net: nn.Module, key: jax.Array) -> Params:
+        return net.init(key, images)["params"]
+
+    generators = {
+        d: params_of(nets.generator, keys[i]) for i, d in enumerate(DIRECTIONS)
+    }
+    judges = {d: params_of(nets.discriminator, keys[2 + i]) for i, d in enumerate("AB")}
+    zero = jnp.zeros((), jnp.int32)
+    return CycleGANState(
+        step=zero,
+        generator_params=generators,
+        discriminator_params=judges,
+        generator_opt_state=optimizer.init(generators),
+        discriminator_opt_state=optimizer.init(judges),
+        pool_a=image_pool.init_pool(config.pool_size, shape),
+        pool_b=image_pool.init_pool(config.pool_size, shape),
+        ema_params=generators if config.ema_decay else {},
+        skipped_in_a_row=zero,
+        skipped_total=zero,
+    )
+
+
+def _optimizer(config: CycleGANConfig):
+    return optim.direction(config.optimizer, beta1=config.beta1, beta2=config.beta2)
+
+
+def translate_all(params: Params, batch: dict, *, config: CycleGANConfig) -> dict:
+    """Returns every picture the losses look at, in [-1, 1].
+
+    Args:
+      params: {"AtoB": params, "BtoA": params}.
+      batch: {"a": pictures, "b": pictures} `b h w 3` in [-1, 1].
+      config: the method's configuration; identity pictures are left out where
+        their weight is 0.
+
+    Returns:
+      Dictionary with fake_b, cycled_a, fake_a, cycled_b and, if weighted,
+      identity_a and identity_b.
+    """
+    generator = networks(config).generator
+
+    def run(direction: str, x: jax.Array) -> jax.Array:
+        return generator.apply({"params": params[direction]}, x)
+
+    out = {"fake_b": run("AtoB", batch["a"]), "fake_a": run("BtoA", batch["b"])}
+    out["cycled_a"] = run("BtoA", out["fake_b"])
+    out["cycled_b"] = run("AtoB", out["fake_a"])
+    if config.identity_weight:
+        out["identity_a"] = run("BtoA", batch["a"])
+        out["identity_b"] = run("AtoB", batch["b"])
+    return out
+
+
+def _generator_terms(params: Params, judges: Params, batch: dict, config) -> tuple:
+    """Returns (weighted terms by name, pictures), each term a mean over the batch."""
+    judge, kind = networks(config).discriminator, config.gan_loss
+    out = translate_all(params, batch, config=config)
+    fakes = {"a": out["fake_a"], "b": out["fake_b"]}
+    kinds = augment.parse(config.augment)
+
+    terms = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0, "total_variation": 0.0}
+    for side in "ab":
+        seen = augment.apply(fakes[side], batch["draws"][side]["fake"], kinds=kinds)
+        logits = judge.apply({"params": judges[side.upper()]}, seen)
+        terms["adversarial"] += jnp.mean(adversarial.generator_loss(logits, kind=kind))
+        cycled = cycle.cycle_loss(batch[side], out[f"cycled_{side}"])
+        terms["cycle"] += config.cycle_weight * jnp.mean(cycled)
+        if config.identity_weight:
+            same = cycle.identity_loss(batch[side], out[f"identity_{side}"])
+            weight = config.cycle_weight * config.identity_weight
+            terms["identity"] += weight * jnp.mean(same)
+        if config.tv_weight:
+            variation = regularizers.total_variation(fakes[side])
+            terms["total_variation"] += config.tv_weight * jnp.mean(variation)
+    return terms, fakes
+
+
+def _discriminator_terms(judges: Params, batch: dict, config) -> tuple:
+    """Returns (halved loss of each discriminator with its penalties, nothing more)."""
+    judge, kind = networks(config).discriminator, config.gan_loss
+    kinds = augment.parse(config.augment)
+    terms = {}
+    for side in "ab":
+        run = functools.partial(judge.apply, {"params": judges[side.upper()]})
+        draws = batch["draws"][side]
+        real = augment.apply(batch[side], draws["real"], kinds=kinds)
+        fake = augment.apply(batch[f"fake_{side}"], draws["pooled"], kinds=kinds)
+        losses = adversarial.discriminator_loss(run(real), run(fake), kind=kind)
+        terms[side] = 0.5 * jnp.mean(losses)
+        if kind == "wasserstein":
+            penalty = adversarial.gradient_penalty(batch["keys"][0], run, real, fake)
+            terms[side] += config.gradient_penalty_weight * jnp.mean(penalty)
+        if config.r1_weight:
+            terms[side] += config.r1_weight * jnp.mean(regularizers.r1(run, real))
+    return terms, ()
+
+
+def _draw(key: jax.Array, batch: int, config: CycleGANConfig) -> tuple[dict, dict]:
+    """Returns (pool decisions, per-picture draws) for a global batch of `batch`."""
+    pool_keys, draw_keys, rest = jax.random.split(key, 3)
+    decisions = {
+        side: image_pool.draw_decisions(k, batch, config.pool_size)
+        for side, k in zip("ab", jax.random.split(pool_keys), strict=True)
+    }
+    views = [(side, view) for side in "ab" for view in ("real", "fake", "pooled")]
+    draws: dict = {"a": {}, "b": {}}
+    for (side, view), k in zip(views, jax.random.split(draw_keys, 6), strict=True):
+        draws[side][view] = augment.draw(k, batch)
+    return decisions, {"draws": draws, "keys": jax.random.split(rest, batch)}
+
+
+def make_train_step(config: CycleGANConfig, *, axis_name: str | None = None):
+    """Returns the pure function that takes one training step.
+
+    Args:
+      config: the method's configuration, `steps_per_epoch` filled in.
+      axis_name: mapped axis when the step runs under `jax.pmap`; the batch is then
+        one device's share, gradients and metrics are averaged over the axis, and
+        fakes are gathered before they enter the pools. Leave it out under `jax.jit`.
+
+    Returns:
+      `step(state, batch, *, pool_decisions=None) -> (state, metrics)`. `batch` is
+      {"a": images, "b": images} `b h w 3` in [0, 1], the global batch. `metrics` is a
+      flat dictionary of scalars. A step whose losses or gradients are not finite
+      changes nothing but the counters. `pool_decisions` ({"a": Decisions, "b":
+      Decisions} for the global batch) replaces the drawn ones in parity tests.
+
+    Raises:
+      ValueError: `steps_per_epoch` is 0, or a name that is not offered.
+    """
+    checks.check_positive(config.steps_per_epoch, name="steps_per_epoch")
+    checks.check_choice(config.gan_loss, choices=adversarial.LOSSES, name="gan_loss")
+    networks(config), augment.parse(config.augment)
+    return functools.partial(_step, config=config, across=gradients.Across(axis_name))
+
+
+def _step(
+    state: CycleGANState,
+    batch: dict,
+    *,
+    pool_decisions: dict | None = None,
+    config: CycleGANConfig,
+    across: gradients.Across,
+) -> tuple[CycleGANState, Metrics]:
+    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    decisions, chance = _draw(key, across.size(batch["a"].shape[0]), config)
+    decisions = pool_decisions or decisions
+    real = jax.tree.map(color.to_signed, {"a": batch["a"], "b": batch["b"]})
+    real |= across.share(chance)
+    factor = _learning_rate_factor(state.step, config)
+    optimizer, parts = _optimizer(config), config.accumulate_steps
+
+    def generator_terms(params: Params, part: dict) -> tuple:
+        return _generator_terms(params, state.discriminator_params, part, config)
+
+    terms, fakes, grads = gradients.mean_gradients(
+        generator_terms, state.generator_params, real, num_parts=parts
+    )
+    grads = across.mean(grads)
+    updates, generator_opt_state = optimizer.update(grads, state.generator_opt_state)
+    generator_params = optim.apply_updates(
+        state.generator_params, updates, config.generator_lr * factor
+    )
+
+    fakes = across.gather(fakes)
+    pool_a, seen_a = image_pool.query(state.pool_a, fakes["a"], decisions["a"])
+    pool_b, seen_b = image_pool.query(state.pool_b, fakes["b"], decisions["b"])
+    judged = real | across.share({"fake_a": seen_a, "fake_b": seen_b})
+
+    def discriminator_terms(judges: Params, part: dict) -> tuple:
+        return _discriminator_terms(judges, part, config)
+
+    judge_terms, _, judge_grads = gradients.mean_gradients(
+        discriminator_terms, state.discriminator_params, judged, num_parts=parts
+    )
+    judge_grads = across.mean(judge_grads)
+    updates, discriminator_opt_state = optimizer.update(
+        judge_grads, state.discriminator_opt_state
+    )
+    discriminator_params = optim.apply_updates(
+        state.discriminator_params, updates, config.discriminator_lr * factor
+    )
+
+    metrics = _metrics(across.mean(terms), across.mean(judge_terms))
+    metrics["norm/generator_gradient"] = trees.norm(grads)
+    metrics["norm/discriminator_gradient"] = trees.norm(judge_grads)
+    metrics["learning_rate"] = config.generator_lr * factor
+    moved = state.replace(
+        generator_params=generator_params,
+        discriminator_params=discriminator_params,
+        generator_opt_state=generator_opt_state,
+        discriminator_opt_state=discriminator_opt_state,
+        pool_a=pool_a,
+        pool_b=pool_b,
+        ema_params=_average(state, generator_params, config),
+    )
+    is_finite = trees.all_finite((metrics, grads, judge_grads))
+    return _keep_if(is_finite, moved, state, metrics)
+
+
+def _keep_if(is_finite, moved, state, metrics) -> tuple[CycleGANState, Metrics]:
+    """Returns the moved state, or the old one with its counters up."""
+    skipped = jnp.where(is_finite, 0, 1).astype(jnp.int32)
+    kept = trees.select(is_finite, moved, state)
+    in_a_row = (state.skipped_in_a_row + skipped) * skipped
+    counters = {
+        "skipped_in_a_row": in_a_row,
+        "skipped_total": state.skipped_total + skipped,
+    }
+    return kept.replace(step=state.step + 1, **counters), metrics | counters | {
+        "skipped": skipped
+    }
+
+
+def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
+    return optim.constant_then_linear(
+        step,
+        steps_per_epoch=config.steps_per_epoch,
+        constant_epochs=config.constant_epochs,
+        decay_epochs=config.decay_epochs,
+    )
+
+
+def _average(state: CycleGANState, params: Params, config: CycleGANConfig) -> Params:
+    if not config.ema_decay:
+        return state.ema_params
+    return optim.moving_average(
+        state.ema_params, params, decay=config.ema_decay, step=state.step
+    )
+
+
+def _metrics(terms: dict, judge_terms: dict) -> Metrics:
+    metrics = {f"generator/{name}": jnp.asarray(x) for name, x in terms.items()}
+    metrics["generator/total"] = sum(terms.values())
+    metrics |= {f"discriminator/{name}": x for name, x in judge_terms.items()}
+    metrics["discriminator/total"] = sum(judge_terms.values())
+    return metrics
+
+
+def generator_params(state: CycleGANState, *, use_ema: bool | None = None) -> Params:
+    """Returns the parameters to translate with.
+
+    Args:
+      state: training state.
+      use_ema: True for the moving average, False for the raw parameters, None for
+        the average where there is one.
+
+    Returns:
+      {"AtoB": params, "BtoA": params}.
+
+    Raises:
+      ValueError: the average is asked for and was never on.
+    """
+    if use_ema and not state.ema_params:
+        raise ValueError("expected a moving average, got a run with --ema_decay=0")
+    is_average = bool(state.ema_params) if use_ema is None else use_ema
+    return state.ema_params if is_average else state.generator_params
+
+
+def predict(
+    params: Params, images: Image, *, config: CycleGANConfig, direction: str = "AtoB"
+) -> Image:
+    """Returns `images` translated into the other domain, at their own size.
+
+    Sides that the generator cannot halve are padded by reflection and cut again.
+
+    Args:
+      params: {"AtoB": params, "BtoA": params}.
+      images: pictures `b h w 3` in [0, 1], any size.
+      config: the method's configuration.
+      direction: "AtoB" or "BtoA".
+
+    Returns:
+      Pictures `b h w 3` in [0, 1].
+
+    Raises:
+      ValueError: no pictures, or an unknown direction.
+    """
+    checks.check_image(images, name="images")
+    checks.check_choice(direction, choices=DIRECTIONS, name="direction")
+    padded, size = resize.pad_to_multiple(images, 2 ** num_downs(config))
+    generator = networks(config).generator
+    translated = generator.apply({"params": params[direction]}, color.to_signed(padded))
+    return resize.crop_to(color.from_signed(translated), size)
+
+
+def sample(params: Params, batch: dict, *, config: CycleGANConfig) -> dict:
+    """Returns what a sample grid shows, in [0, 1].
+
+    Args:
+      params: {"AtoB": params, "BtoA": params}.
+      batch: {"a": images, "b": images} `b h w 3` in [0, 1].
+      config: the method's configuration.
+
+    Returns:
+      Dictionary with fake_b, cycled_a, identity_a, fake_a, cycled_b, identity_b.
+    """
+    signed = jax.tree.map(color.to_signed, {"a": batch["a"], "b": batch["b"]})
+    config = dataclasses.replace(config, identity_weight=1.0)
+    out = translate_all(params, signed, config=config)
+    return jax.tree.map(color.from_signed, out)
