@@ -1,0 +1,1 @@
+"""The machinery that every training shares: state, checkpoints, loop, writers."""

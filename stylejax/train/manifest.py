@@ -1,0 +1,236 @@
+"""The SHA-256 manifest of a checkpoint: what marks it as finished and unharmed.
+
+A checkpoint directory counts as saved once it holds a manifest, which lists every
+other file with its size and digest. The manifest is written last and atomically, so
+a save that was killed leaves none, and a file that is missing, truncated or altered
+is found by comparing. It guards itself with a digest of its own content.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+MANIFEST_NAME = "manifest.sha256.json"
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal.
+
+    Args:
+        path: the file to read.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file so that a reader sees all of it or the former one.
+
+    Args:
+        path: the file to create or replace; its directory must exist.
+        text: the whole content, written as UTF-8.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_manifest(
+    directory: str | os.PathLike, *, step: int, metric: float | None = None
+) -> dict[str, Any]:
+    """Returns the manifest of a directory after writing it there, atomically.
+
+    Args:
+        directory: a checkpoint that nothing writes to any more.
+        step: the training step it holds.
+        metric: the score it reached, where one is known.
+
+    Returns:
+        The manifest: `step`, `metric`, `files` (path -> size and sha256), `digest`.
+    """
+    directory = pathlib.Path(directory)
+    files = {
+        name: {"size": path.stat().st_size, "sha256": file_digest(path)}
+        for name, path in sorted(_files_below(directory).items())
+    }
+    manifest: dict[str, Any] = {"step": step, "metric": metric, "files": files}
+    manifest["digest"] = _digest(manifest)
+    text = json.dumps(manifest, indent=1)
+    write_atomically(directory / MANIFEST_NAME, text)
+    return manifest
+
+
+def read_manifest(directory: str | os.PathLike) -> dict[str, Any]:
+    """Returns the manifest of a directory, without comparing the files it lists.
+
+    Args:
+        directory: a checkpoint directory.
+
+    Returns:
+        What `write_manifest` returned.
+
+    Raises:
+        FileNotFoundError: the directory holds no manifest.
+        ValueError: the manifest itself is damaged.
+    """
+    path = pathlib.Path(directory) / MANIFEST_NAME
+    if not path.is_file():
+        raise FileNotFoundError("no manifest (the save was interrupted or it was lost)")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        digest = manifest.pop("digest")
+        intact = digest == _digest(manifest) and isinstance(manifest["files"], dict)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        intact = False
+    if not intact:
+        raise ValueError(f"{MANIFEST_NAME} is damaged")
+    return manifest | {"digest": digest}
+
+
+def find_damage(directory: str | os.PathLike) -> str | None:
+    """Returns what is wrong with a checkpoint in a few words, or None if it is whole.
+
+    Every file the manifest lists is read and compared; further files are ignored.
+
+    Args:
+        directory: a checkpoint directory.
+
+    Returns:
+        A phrase such as `state/d/0f3a is missing`, or None.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        manifest = read_manifest(directory)
+    except (ValueError, OSError) as error:
+        return str(error)
+    for name, expected in manifest["files"].items():
+        path = directory / name
+        try:
+            size = path.stat().st_size
+            if size != expected["size"]:
+                return f"{name} has {size} bytes, expected {expected['size']}"
+            if file_digest(path) != expected["sha256"]:
+                return f"{name} has other content than was saved"
+        except FileNotFoundError:
+            return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+    return None
+
+
+def _files_below(directory: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Returns every file below a directory by its slash path, manifests excepted."""
+    found = {}
+    for root, _, names in os.walk(directory):
+        for name in names:
+            path = pathlib.Path(root) / name
+            relative = path.relative_to(directory).as_posix()
+            if relative not in (MANIFEST_NAME, f".{MANIFEST_NAME}.tmp"):
+                found[relative] = path
+    return found
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """Returns the SHA-256 of a manifest's content, its own digest left out."""
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def step_directories(directory: str | os.PathLike) -> list[int]:
+    """Returns the steps that have a directory here, finished or not, ascending.
+
+    Args:
+        directory: where a run keeps its checkpoints; it may not exist.
+
+    Returns:
+        Step numbers.
+    """
+    directory = pathlib.Path(directory)
+    if not directory.is_dir():
+        return []
+    return sorted(int(p.name) for p in directory.iterdir() if _is_step(p))
+
+
+def finished_steps(directory: str | os.PathLike) -> dict[int, float | None]:
+    """Returns the metric of every finished checkpoint by its step, ascending.
+
+    Finished means that a readable manifest is there; files are not compared.
+
+    Args:
+        directory: where a run keeps its checkpoints; it may not exist.
+
+    Returns:
+        Dictionary from step to metric (None where it was saved without one).
+    """
+    found = {}
+    for step in step_directories(directory):
+        try:
+            found[step] = read_manifest(pathlib.Path(directory) / str(step))["metric"]
+        except (ValueError, OSError):
+            continue
+    return found
+
+
+def newest_whole_step(
+    directory: str | os.PathLike, *, on_report: Callable[[str], None] = print
+) -> int | None:
+    """Returns the newest step whose files all match its manifest, or None.
+
+    Args:
+        directory: where a run keeps its checkpoints; it may not exist.
+        on_report: called with one line for every newer checkpoint passed over.
+
+    Returns:
+        The step, or None if no save was ever finished here.
+
+    Raises:
+        ValueError: saves were finished here, but none of them is whole any more.
+    """
+    damages = {}
+    for step in reversed(step_directories(directory)):
+        path = pathlib.Path(directory) / str(step)
+        damage = find_damage(path)
+        if damage is None:
+            return step
+        damages[step] = damage
+        on_report(f"checkpoint {path} is damaged: {damage}; using the one before it")
+    if any(
+        (pathlib.Path(directory) / str(s) / MANIFEST_NAME).exists() for s in damages
+    ):
+        raise ValueError(
+            f"no whole checkpoint is left in {directory} (damaged: "
+            f"{', '.join(map(str, sorted(damages)))}); restore a copy of one, or start "
+            "again in a new working directory"
+        )
+    return None
+
+
+def delete_step(directory: str | os.PathLike, step: int, *, mark: str) -> None:
+    """Removes a step so that a kill on the way never leaves half of it under its name.
+
+    Args:
+        directory: where a run keeps its checkpoints.
+        step: the step to remove; nothing happens if it is not there.
+        mark: the directory is renamed to `{step}{mark}` before its files go.
+    """
+    path = pathlib.Path(directory) / str(step)
+    doomed = path.with_name(f"{step}{mark}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if path.is_dir():
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _is_step(path: pathlib.Path) -> bool:
+    return path.name.isascii() and path.name.isdigit() and path.is_dir()
