@@ -68,7 +68,7 @@ def to_float(pixels: Any) -> Image:
         return pixels.astype(np.float32)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise TypeError(
-            f"expected uint8, uint16 or float pixels, got {pixels.dtype}; "
+            f"pixels: expected uint8, uint16 or float pixels, got {pixels.dtype}; "
             "convert them to one of these first"
         )
     return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
@@ -108,7 +108,7 @@ def luminance(image: Image) -> Any:
     """
     if image.shape[-1] != 3:
         raise ValueError(
-            f"expected RGB in the last axis, got shape {tuple(image.shape)}; "
+            f"image: expected RGB in the last axis, got shape {tuple(image.shape)}; "
             "repeat a grey channel three times first"
         )
     red, green, blue = _LUMINANCE

@@ -99,7 +99,7 @@ def crop_to(image: Image, size_hw: tuple[int, int]) -> Image:
     height, width = size_hw
     if height > image.shape[-3] or width > image.shape[-2]:
         raise ValueError(
-            f"expected an image of at least {height}x{width}, got "
+            f"image: expected at least {height}x{width}, got "
             f"{image.shape[-3]}x{image.shape[-2]}; pad it or ask for a smaller crop"
         )
     return image[..., :height, :width, :]
