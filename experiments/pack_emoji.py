@@ -44,6 +44,7 @@ def pack(folder: Path, archive: Path) -> int:
 
 
 def main(argv):
+    """Packs the four splits and reports their sizes."""
     del argv
     source = Path(SOURCE.value)
     out = Path(OUT.value) if OUT.value else emoji.assets_folder()

@@ -1,10 +1,11 @@
 """Pictures for training and scoring: two-domain data sets and the pipeline over them.
 
-`load("emoji")` (shipped), `load("folder:PATH")`, `load("tfds:NAME")` and `load("shapes")`
-give a `TwoDomainDataset`; `train_iterator` makes resumable batches of one. Importing this
-room imports neither grain nor tensorflow_datasets.
+`load("emoji")` (shipped), `load("folder:PATH")`, `load("tfds:NAME")` and
+`load("shapes")` give a `TwoDomainDataset`; `train_iterator` makes resumable batches of
+one. Importing this room imports neither grain nor tensorflow_datasets.
 """
 
+from stylejax.data.bad_images import BadImageReport
 from stylejax.data.pipeline import (
     PipelineConfig,
     TrainIterator,
@@ -13,7 +14,6 @@ from stylejax.data.pipeline import (
 )
 from stylejax.data.sources import (
     ArraySource,
-    BadImageReport,
     FolderSource,
     TwoDomainDataset,
     load,

@@ -1,8 +1,8 @@
-"""The shipped data set: Fluent emoji, A flat drawings, B 3-D renderings, both on white.
+"""The shipped data set: Fluent emoji, A flat drawings, B 3-D renderings, all on white.
 
-654 and 710 training pictures of 128 x 128 (no emoji in both: truly unpaired) and 101 test
-pairs, losslessly packed (MIT, see `assets/emoji/LICENSE.txt`). `labels.csv` keeps each
-picture's name and group (smileys, people, animals, food, …).
+654 and 710 training pictures of 128 x 128 (no emoji in both: truly unpaired) and 101
+test pairs, losslessly packed (MIT, see `assets/emoji/LICENSE.txt`). `labels.csv` keeps
+each picture's name and group (smileys, people, animals, food, …).
 """
 
 import csv
@@ -35,13 +35,14 @@ class EmojiSource:
         """The picture: float32 `128 128 3` in [0, 1]."""
         pixels = self._decoded[index]
         if pixels is None:
-            pixels = files.from_bytes(self._encoded[index], name=self.names[index])
-            self._decoded[index] = np.rint(pixels * 255).astype(np.uint8)
-            return pixels
+            pixels = files.from_bytes(
+                self._encoded[index], name=self.names[index], compact=True
+            )
+            self._decoded[index] = pixels
         return files.as_float(pixels)
 
 
-def load_emoji() -> "sources.TwoDomainDataset":
+def load_emoji() -> sources.TwoDomainDataset:
     """The shipped emoji set; needs nothing outside the package.
 
     Returns:
@@ -62,7 +63,11 @@ def load_emoji() -> "sources.TwoDomainDataset":
 
 
 def assets_folder() -> Path:
-    """The folder inside the package that holds the packed set."""
+    """The folder inside the package that holds the packed set.
+
+    Returns:
+      Its path; `LICENSE.txt` lies in it.
+    """
     return Path(__file__).parent / "assets" / "emoji"
 
 

@@ -1,10 +1,11 @@
-"""Batches of two domains for training: seeded, resumable, the same on any number of hosts.
+"""Batches of two domains for training: seeded, resumable, the same on all hosts.
 
-Sample `i` of a run is a pure function of (data, config, i): A comes in an order shuffled
-anew each epoch, B is drawn at random, and both are cropped and flipped by a generator
-seeded with (seed, i). Global batch `n` holds samples n*batch_size … of which each process
-takes its own contiguous rows. grain runs that function in threads, ahead of the consumer;
-without grain a plain loop gives the same batches.
+Sample `i` of a run is a pure function of (data, config, i): A comes in an order
+shuffled anew each epoch, B is drawn at random, and both are cropped and flipped by a
+generator seeded with (seed, i). Global batch `n` holds samples n * batch_size to
+(n + 1) * batch_size - 1, of which each process takes its own contiguous rows. grain
+runs that function in threads, ahead of the consumer; without grain a plain loop gives
+the same batches.
 """
 
 import dataclasses
@@ -16,7 +17,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from stylejax.data import transforms
-from stylejax.data.sources import MODES, ByteLimitedCache, TwoDomainDataset, name_of
+from stylejax.data.bad_images import MODES, place_of
+from stylejax.data.cache import ByteLimitedCache
+from stylejax.data.sources import TwoDomainDataset
 from stylejax.image.files import ImageFileError
 
 BACKENDS = ("auto", "grain", "python")
@@ -39,7 +42,8 @@ class PipelineConfig:
       prefetch: Batches prepared ahead.
       cache_mb: Resized pictures kept in memory, up to so many MB; 0: none.
       seed: Of order, partners, crops and flips.
-      on_bad_image: "error" stops, "skip" takes the next picture and counts.
+      on_bad_image: "error" stops, "skip" takes the next picture and counts in the
+        data set's report; "skip" there is enough, too.
       backend: "grain", "python" (no threads), or "auto": grain if installed.
     """
 
@@ -64,7 +68,8 @@ class PipelineConfig:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"expected {name} to be one of {choices}, got {getattr(self, name)!r}"
+                    f"{name}: expected one of {', '.join(choices)};"
+                    f" got {getattr(self, name)!r}"
                 )
         for name, least in (
             ("batch_size", 1),
@@ -77,11 +82,11 @@ class PipelineConfig:
         ):
             if getattr(self, name) < least:
                 raise ValueError(
-                    f"expected {name} of at least {least}, got {getattr(self, name)}"
+                    f"{name}: expected at least {least}, got {getattr(self, name)}"
                 )
         if 0 < self.load_size < self.image_size:
             raise ValueError(
-                f"expected load_size of at least image_size {self.image_size}, got"
+                f"load_size: expected at least image_size ({self.image_size}), got"
                 f" {self.load_size}; enlarge it or pass 0"
             )
 
@@ -106,6 +111,7 @@ class Sampler:
         self._sources = (dataset.train_a, dataset.train_b)
         self.sizes = (len(dataset.train_a), len(dataset.train_b))
         self._report = dataset.report
+        self._skips = "skip" in (config.on_bad_image, dataset.report.mode)
         self._cache = ByteLimitedCache(config.cache_mb << 20)
         self._order = functools.lru_cache(maxsize=4)(self._shuffled)
 
@@ -114,7 +120,7 @@ class Sampler:
         return self._draw(item)[0]
 
     def __call__(self, item: int) -> dict[str, np.ndarray]:
-        """Sample `item`: {"a", "b"}, each float32 `image_size image_size 3` in [0, 1]."""
+        """Sample `item`: {"a", "b"}, float32 `image_size image_size 3` in [0, 1]."""
         indices, generator = self._draw(item)
         return {
             domain: transforms.random_crop_flip(
@@ -138,16 +144,16 @@ class Sampler:
         return generator.permutation(self.epoch_length)
 
     def _prepared(self, side: int, index: int) -> np.ndarray:
-        """The resized picture; of the bad ones, if they are skipped, the next good one."""
+        """The resized picture; where bad ones are skipped, the next good one."""
         source = self._sources[side]
         for step in range(len(source)):
             candidate = (index + step) % len(source)
             try:
                 return self._resized(side, candidate)
-            except ImageFileError as error:
-                if self.config.on_bad_image == "error":
+            except (ImageFileError, FileNotFoundError) as error:
+                if not self._skips:
                     raise
-                self._report.add(name_of(source, candidate), str(error))
+                self._report.add(place_of(source, candidate), str(error))
         raise ImageFileError(
             f"no usable picture in domain {'AB'[side]}: {self._report.summary(limit=2)}"
         )
@@ -162,9 +168,9 @@ class Sampler:
         enlarges = config.upscale and config.preprocess != "crop"
         if min(height, width) < config.image_size and not enlarges:
             raise ImageFileError(
-                f"picture smaller than the crop: {name_of(self._sources[side], index)!r}"
-                f" is {width} x {height}, the crop {config.image_size}; lower image_size,"
-                " enlarge it with upscale, or remove it"
+                f"picture smaller than the crop of {config.image_size}:"
+                f" {place_of(self._sources[side], index)!r} is {width} x {height};"
+                " lower image_size, set upscale to enlarge it, or remove it"
             )
         image = transforms.prepare(
             image,
@@ -287,12 +293,12 @@ def train_iterator(
     """
     if not 0 <= process_index < process_count:
         raise ValueError(
-            f"expected process_index in 0..{process_count - 1}, got {process_index}"
+            f"process_index: expected 0 to {process_count - 1}, got {process_index}"
         )
     if config.batch_size % process_count:
         raise ValueError(
-            f"expected a batch_size that {process_count} processes can share equally, got"
-            f" {config.batch_size}; choose a multiple of {process_count}"
+            f"batch_size: expected a multiple of the {process_count} processes, got"
+            f" {config.batch_size}; each takes an equal share"
         )
     return TrainIterator(
         Sampler(dataset, config),

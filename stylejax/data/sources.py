@@ -1,68 +1,34 @@
 """Where pictures come from: `load(name)` gives two domains as indexable sources.
 
 A source has `__len__`, `__getitem__(i)` (float32 `h w 3` in [0, 1], decoded only then)
-and, where they are known, `names`. A picture that cannot be read raises `ImageFileError`
-at its index; whether that ends the run or is skipped and counted is the report's mode.
+and, where they are known, `names`. A picture that cannot be read raises
+`ImageFileError` at its index; the report's mode says whether that ends the run.
 """
 
-import collections
 import dataclasses
 import importlib
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from stylejax.data.bad_images import BadImageReport, without_bad
+from stylejax.data.cache import ByteLimitedCache
 from stylejax.image import files
 
 KNOWN = ("emoji", "folder:PATH", "tfds:NAME_OR_DIR", "shapes", "shapes:key=value,…")
 FOLDERS = ("trainA", "trainB", "testA", "testB")
-MODES = ("error", "skip")
-
-
-class BadImageReport:
-    """The pictures that could not be used, by name: counted once each, from any thread."""
-
-    def __init__(self, mode: str = "error"):
-        if mode not in MODES:
-            raise ValueError(
-                f"expected on_bad_image to be one of {MODES}, got {mode!r}; pass one of them"
-            )
-        self.mode = mode
-        self.messages: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def add(self, name: str, message: str) -> None:
-        """Notes a bad picture, once however often it is met."""
-        with self._lock:
-            self.messages.setdefault(name, message)
-
-    @property
-    def count(self) -> int:
-        """How many different pictures were skipped."""
-        return len(self.messages)
-
-    def summary(self, *, limit: int = 5) -> str:
-        """One line for people: how many were skipped, and the first of them."""
-        if not self.messages:
-            return "no bad images"
-        shown = list(self.messages.values())[:limit]
-        more = f" … and {self.count - limit} more" if self.count > limit else ""
-        return f"skipped {self.count} bad image(s): " + "; ".join(shown) + more
 
 
 class ArraySource:
-    """Pictures held in memory, uint8 or float in [0, 1], possibly of different sizes."""
+    """Pictures held in memory, uint8 or float in [0, 1], of any sizes."""
 
     def __init__(self, images: Sequence, *, names: Sequence[str] | None = None):
         self._images = images
-        self.names = (
-            list(names) if names is not None else list(map(str, range(len(images))))
-        )
+        self.names = list(map(str, range(len(images))) if names is None else names)
         if len(self.names) != len(images):
             raise ValueError(
-                f"expected {len(images)} names, got {len(self.names)}; pass one a picture"
+                f"names: expected {len(images)}, one a picture; got {len(self.names)}"
             )
 
     def __len__(self) -> int:
@@ -103,60 +69,17 @@ class FolderSource:
         """The picture: float32 `h w 3` in [0, 1]; raises `ImageFileError` if broken."""
         pixels = self._cache.get(index)
         if pixels is None:
-            pixels = files.read_compact(self.files[index])
+            pixels = files.read(self.files[index], compact=True)
             self._cache.put(index, pixels)
         return files.as_float(pixels)
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size_of(self, index: int) -> tuple[int, int]:
         """(height, width) of a picture, from its header alone."""
         return files.size(self.files[index])
 
-
-class Subset:
-    """Some pictures of another source, in a given order."""
-
-    def __init__(self, source, indices: Sequence[int]):
-        self._source = source
-        self.indices = list(indices)
-        self.names = [name_of(source, index) for index in self.indices]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """The picture at the subset's index."""
-        return self._source[self.indices[index]]
-
-
-class ByteLimitedCache:
-    """Arrays by key up to a number of bytes; the least recently used go. Thread-safe."""
-
-    def __init__(self, max_bytes: int):
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._items: collections.OrderedDict = collections.OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key):
-        """The array under `key`, or None."""
-        with self._lock:
-            if key not in self._items:
-                return None
-            self._items.move_to_end(key)
-            return self._items[key]
-
-    def put(self, key, array: np.ndarray) -> None:
-        """Keeps `array`, read-only from now on, if it fits at all."""
-        if array.nbytes > self._max_bytes:
-            return
-        array.flags.writeable = False
-        with self._lock:
-            if key in self._items:
-                return
-            self._items[key] = array
-            self._bytes += array.nbytes
-            while self._bytes > self._max_bytes:
-                self._bytes -= self._items.popitem(last=False)[1].nbytes
+    def place(self, index: int) -> str:
+        """The picture's path."""
+        return str(self.files[index])
 
 
 @dataclasses.dataclass
@@ -197,14 +120,15 @@ _SWAPPED = dict(train_a="train_b", train_b="train_a", test_a="test_b", test_b="t
 
 
 def field_of_split(split: str) -> str:
-    """The dataset field of a folder name: `trainA` is `train_a`."""
+    """The field of `TwoDomainDataset` that belongs to a folder name.
+
+    Args:
+      split: One of `FOLDERS`.
+
+    Returns:
+      For example "train_a" for "trainA".
+    """
     return f"{split[:-1]}_{split[-1].lower()}"
-
-
-def name_of(source, index: int) -> str:
-    """What to call a picture of a source in a message."""
-    names = getattr(source, "names", None)
-    return str(names[index]) if names else f"picture {index}"
 
 
 def load(
@@ -221,9 +145,9 @@ def load(
       name: `emoji`, `folder:PATH` (holding trainA and trainB, and testA and testB if
         there are any), `tfds:NAME_OR_DIR`, `shapes` or `shapes:key=value,…`.
       direction: "AtoB", or "BtoA" to exchange the domains.
-      on_bad_image: "error" stops at the first unusable picture, "skip" leaves it out and
-        counts it in `report`. With "skip" all test pictures are decoded once here,
-        so that pairs stay pairs.
+      on_bad_image: "error" stops at the first unusable picture, "skip" leaves it out
+        and counts it in `report`. With "skip" all test pictures are decoded once
+        here, so that pairs stay pairs.
       data_dir: Where prepared `tfds:` sets lie; by default tfds' own folder.
       min_size: Pictures whose shorter side has fewer pixels are bad. None: any size.
 
@@ -235,15 +159,11 @@ def load(
       FileNotFoundError: A folder is missing or empty.
     """
     if direction not in ("AtoB", "BtoA"):
-        raise ValueError(
-            f"expected direction AtoB or BtoA, got {direction!r}; pass one"
-        )
+        raise ValueError(f"direction: expected one of AtoB, BtoA; got {direction!r}")
     report = BadImageReport(on_bad_image)
     kind, _, rest = name.partition(":")
     if name == "emoji":
-        from stylejax.data import emoji
-
-        dataset = emoji.load_emoji()
+        dataset = importlib.import_module("stylejax.data.emoji").load_emoji()
     elif kind == "folder" and rest:
         dataset = load_folder(rest)
     elif kind == "tfds" and rest:
@@ -255,10 +175,13 @@ def load(
         shapes = importlib.import_module("stylejax.data.shapes")
         dataset = shapes.load_shapes(**_options(rest))
     else:
-        raise ValueError(f"unknown data set {name!r}; there are: {', '.join(KNOWN)}")
-    if dataset.report.mode != report.mode:
+        folder = f"; for a folder write folder:{name}" if Path(name).is_dir() else ""
+        raise ValueError(
+            f"unknown data set {name!r}; there are: {', '.join(KNOWN)}{folder}"
+        )
+    if dataset.report.mode != on_bad_image:
         dataset = dataclasses.replace(dataset, report=report)
-    dataset = _without_bad(dataset, min_size)
+    dataset = without_bad(dataset, min_size=min_size)
     return dataset if direction == "AtoB" else dataset.swapped()
 
 
@@ -282,9 +205,11 @@ def load_folder(path, *, paired: bool | None = None) -> TwoDomainDataset:
         raise FileNotFoundError(f"no such folder: {str(path)!r}; check the path")
     for split in FOLDERS[:2]:
         if not (root / split).is_dir():
+            found = sorted(child.name for child in root.iterdir() if child.is_dir())
             raise FileNotFoundError(
-                f"expected folders trainA and trainB in {str(path)!r}, {split} is missing;"
-                " put each domain's pictures into one"
+                f"no folder {split} in {str(path)!r} (it holds:"
+                f" {', '.join(found[:6]) or 'no folder'}); put each domain's pictures"
+                " into trainA and trainB"
             )
     opened = {
         field_of_split(split): FolderSource(root / split)
@@ -313,7 +238,8 @@ def _options(text: str) -> dict:
         key, found, value = part.partition("=")
         if not found or not key.strip().isidentifier():
             raise ValueError(
-                f"expected key=value after 'shapes:', got {part!r}; write e.g. shapes:size=64"
+                f"expected key=value after 'shapes:', got {part!r};"
+                " write for example shapes:size=64"
             )
         options[key.strip()] = _number(value.strip())
     return options
@@ -326,78 +252,3 @@ def _number(text: str):
         except ValueError:
             pass
     return {"true": True, "false": False}.get(text.lower(), text)
-
-
-def _without_bad(dataset: TwoDomainDataset, min_size: int | None) -> TwoDomainDataset:
-    """The data set less its pictures that are too small, and its broken test pictures.
-
-    Training pictures are not decoded here: broken ones are met, and replaced or
-    raised, by the pipeline.
-    """
-    report = dataset.report
-    fields = {}
-    for field in ("train_a", "train_b"):
-        source = getattr(dataset, field)
-        if min_size:
-            good = [
-                i for i in range(len(source)) if _usable(source, i, min_size, report)
-            ]
-            fields[field] = _subset(source, good, f"{dataset.name} {field}", report)
-    tests = (dataset.test_a, dataset.test_b)
-    if min_size or report.mode == "skip":
-        good = [
-            [
-                _usable(source, i, min_size, report, decode=report.mode == "skip")
-                for i in range(len(source))
-            ]
-            for source in tests
-        ]
-        if dataset.paired:
-            good = [[a and b for a, b in zip(*good, strict=True)]] * 2
-        for field, source, kept in zip(("test_a", "test_b"), tests, good, strict=True):
-            fields[field] = _subset(
-                source, np.flatnonzero(kept).tolist(), f"{dataset.name} {field}", report
-            )
-    labels = dataset.labels
-    if labels is not None and fields:
-        labels = {
-            field: _select_labels(value, fields.get(field))
-            for field, value in labels.items()
-        }
-    return dataclasses.replace(dataset, labels=labels, **fields)
-
-
-def _usable(source, index, min_size, report, *, decode=False) -> bool:
-    name = name_of(source, index)
-    try:
-        if decode or not hasattr(source, "size"):
-            height, width = source[index].shape[:2]
-        else:
-            height, width = source.size(index)
-        if min_size and min(height, width) < min_size:
-            raise files.ImageFileError(
-                f"picture too small: {name!r} is {width} x {height}, at least {min_size}"
-                " is needed; remove it or lower min_size"
-            )
-    except files.ImageFileError as error:
-        if report.mode == "error":
-            raise
-        report.add(name, str(error))
-        return False
-    return True
-
-
-def _subset(source, indices: list[int], where: str, report: BadImageReport):
-    if len(indices) == len(source):
-        return source
-    if not indices:
-        raise ValueError(
-            f"no usable picture left in {where}: {report.summary(limit=2)}"
-        )
-    return Subset(source, indices)
-
-
-def _select_labels(value, source):
-    if not isinstance(source, Subset) or not isinstance(value, dict):
-        return value
-    return {key: np.asarray(array)[source.indices] for key, array in value.items()}

@@ -15,7 +15,14 @@ PREPROCESS = ("resize_and_crop", "scale_and_crop", "crop", "resize")
 
 
 def load_size_for(image_size: int) -> int:
-    """The side to resize to before cropping: 286 for 256, others in proportion."""
+    """The side to resize to before cropping: 286 for 256, others in proportion.
+
+    Args:
+      image_size: Side of the crop, in pixels.
+
+    Returns:
+      Pixels.
+    """
     return round(286 / 256 * image_size)
 
 

@@ -5,22 +5,29 @@ transparency laid onto white, 16-bit greys kept at their precision, grey, CMYK a
 palette pictures converted. What it cannot read ends in one clear line naming the file.
 """
 
-import glob
+import contextlib
 import io
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PILImage
 
-# What Pillow reads without outside programs; its stubs (.h5, .grib, .mpg …) are left out.
-IMAGE_SUFFIXES = frozenset(
-    ".apng .avif .avifs .blp .bmp .bw .cur .dcx .dds .dib .fit .fits .flc .fli .ftc .ftu"
-    " .gbr .gif .icb .icns .ico .im .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx"
-    " .msp .pbm .pcd .pcx .pfm .pgm .png .pnm .ppm .psd .pxr .qoi .ras .rgb .rgba .sgi"
-    " .tga .tif .tiff .vda .vst .webp .xbm .xpm".split()
-)
+from stylejax.image.listing import IMAGE_SUFFIXES, list_images
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageFileError",
+    "as_float",
+    "from_bytes",
+    "list_images",
+    "read",
+    "resize_bicubic",
+    "size",
+    "to_png_bytes",
+    "write",
+]
 
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
 
@@ -40,7 +47,7 @@ class ImageFileError(ValueError):
     """A file that is no readable image; the message is one line with a remedy."""
 
 
-def read(path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read(path, *, max_pixels: int = MAX_PIXELS, compact: bool = False) -> np.ndarray:
     """The picture in a file as RGB.
 
     Transparent pixels are laid onto white, the EXIF orientation is applied, and of an
@@ -49,54 +56,46 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Args:
       path: The file.
-      max_pixels: More pixels than this are refused before anything is decoded. Pillow's
-        own limit (`PIL.Image.MAX_IMAGE_PIXELS`, twice that value) holds as well.
+      max_pixels: More pixels than this are refused before anything is decoded. Pillow
+        has the same limit by itself and warns from half of it.
+      compact: Give uint8 in 0..255 where that loses nothing (`as_float` turns it into
+        what would have been returned).
 
     Returns:
-      float32 `h w 3` in [0, 1], contiguous.
+      float32 `h w 3` in [0, 1], contiguous; with `compact` perhaps uint8.
 
     Raises:
       FileNotFoundError: There is no such file.
       ImageFileError: Broken, truncated, too large, or not an image at all.
     """
-    return as_float(read_compact(path, max_pixels=max_pixels))
+    with _opened(path) as stream:
+        pixels = _decode(stream, str(path), max_pixels)
+    return pixels if compact else as_float(pixels)
 
 
-def read_compact(path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The picture as `read` gives it, in the smallest type that loses nothing.
-
-    Args:
-      path: The file.
-      max_pixels: See `read`.
-
-    Returns:
-      `h w 3`: uint8 in 0..255, or float32 in [0, 1] where 8 bits do not suffice
-      (16-bit and float pictures, and those with transparency).
-
-    Raises:
-      FileNotFoundError: There is no such file.
-      ImageFileError: Broken, truncated, too large, or not an image at all.
-    """
-    path = _existing_file(path)
-    with path.open("rb") as stream:
-        return _decode(stream, str(path), max_pixels)
-
-
-def from_bytes(data: bytes, *, name: str = "bytes", max_pixels: int = MAX_PIXELS):
+def from_bytes(
+    data: bytes,
+    *,
+    name: str = "bytes",
+    max_pixels: int = MAX_PIXELS,
+    compact: bool = False,
+) -> np.ndarray:
     """The picture encoded in `data`, as `read` gives it.
 
     Args:
       data: A whole image file.
       name: What errors call it.
       max_pixels: See `read`.
+      compact: See `read`.
 
     Returns:
-      float32 `h w 3` in [0, 1].
+      float32 `h w 3` in [0, 1]; with `compact` perhaps uint8.
 
     Raises:
       ImageFileError: Broken, truncated, too large, or not an image at all.
     """
-    return as_float(_decode(io.BytesIO(data), name, max_pixels))
+    pixels = _decode(io.BytesIO(data), name, max_pixels)
+    return pixels if compact else as_float(pixels)
 
 
 def as_float(image: np.ndarray) -> np.ndarray:
@@ -127,10 +126,10 @@ def size(path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
       FileNotFoundError: There is no such file.
       ImageFileError: Not an image, or too large.
     """
-    path = _existing_file(path)
-    with path.open("rb") as stream, _open(stream, str(path), max_pixels) as image:
+    with _opened(path) as stream, _header(stream, str(path), max_pixels) as image:
         width, height = image.size
-        turned = _orientation(image) >= 5
+        # Pillow has already turned the size of a TIFF, but of nothing else.
+        turned = _orientation(image) >= 5 and image.format != "TIFF"
     return (width, height) if turned else (height, width)
 
 
@@ -188,43 +187,6 @@ def to_png_bytes(image) -> bytes:
     return stream.getvalue()
 
 
-def list_images(paths) -> list[Path]:
-    """Every image file named by files, folders (searched in depth) and globs, sorted.
-
-    Hidden files and folders are passed over; a file named outright is taken whatever
-    its suffix.
-
-    Args:
-      paths: One path, folder or glob, or several of them in a sequence.
-
-    Returns:
-      Paths without repetition, sorted within each entry of `paths`.
-
-    Raises:
-      FileNotFoundError: An entry does not exist or holds no image.
-    """
-    entries = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    found: dict[Path, None] = {}
-    for entry in entries:
-        path = Path(entry).expanduser()
-        if path.is_dir():
-            matches = sorted(_walk(path))
-        elif path.exists():
-            matches = [path]
-        else:
-            matches = sorted(_glob(str(path)))
-        if not matches:
-            problem = (
-                "no image in folder" if path.is_dir() else "no such file or folder:"
-            )
-            raise FileNotFoundError(
-                f"{problem} {str(entry)!r}; name a picture, a folder with pictures"
-                " or a glob"
-            )
-        found.update(dict.fromkeys(matches))
-    return list(found)
-
-
 def resize_bicubic(image, size_hw: tuple[int, int]) -> np.ndarray:
     """The picture at another size: antialiased bicubic, in float throughout.
 
@@ -248,21 +210,34 @@ def resize_bicubic(image, size_hw: tuple[int, int]) -> np.ndarray:
     return np.stack([np.asarray(channel, np.float32) for channel in resized], axis=-1)
 
 
-def _existing_file(path) -> Path:
+@contextlib.contextmanager
+def _opened(path):
+    """The file as a stream; what hinders that as one line."""
     path = Path(path).expanduser()
     if path.is_dir():
-        raise ImageFileError(f"expected an image file, got the folder {str(path)!r}")
-    if not path.exists():
-        raise FileNotFoundError(f"no such image file: {str(path)!r}; check the path")
-    return path
+        raise ImageFileError(
+            f"expected an image file, got the folder {str(path)!r}; name a file in it"
+        )
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no such image file: {str(path)!r}; check the path"
+        ) from None
+    except OSError as error:
+        raise ImageFileError(
+            f"cannot open {str(path)!r} ({error.strerror}); check its permissions"
+        ) from None
+    with stream:
+        yield stream
 
 
-def _open(stream, name: str, max_pixels: int) -> PILImage.Image:
+def _header(stream, name: str, max_pixels: int) -> PILImage.Image:
     """The picture with only its header read, refused where it is too large."""
     try:
         image = PILImage.open(stream)
     except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
-        raise _too_large(name, f"more than {MAX_PIXELS}", max_pixels) from None
+        raise _too_large(name, "more pixels than Pillow's limit") from None
     except PILImage.UnidentifiedImageError:
         raise ImageFileError(
             f"not an image that Pillow knows: {name!r}; remove it or convert it to PNG"
@@ -270,12 +245,13 @@ def _open(stream, name: str, max_pixels: int) -> PILImage.Image:
     except Exception as error:
         raise _broken(name, error) from None
     if image.width * image.height > max_pixels:
-        raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
+        pixels = f"{image.width} x {image.height} pixels, more than the limit"
+        raise _too_large(name, f"{pixels} of {max_pixels}")
     return image
 
 
 def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
-    with _open(stream, name, max_pixels) as image:
+    with _header(stream, name, max_pixels) as image:
         try:
             image.load()
             pixels = _rgb(image)
@@ -296,20 +272,29 @@ def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
 
 def _rgb(image: PILImage.Image) -> np.ndarray:
     """uint8 or float32 `h w 3` from a decoded picture of any mode."""
-    mode = image.mode
-    if mode.startswith("I;16") or mode in ("I", "F"):
-        grey = np.asarray(image).astype(np.float32)
-        if mode != "F":
-            grey = grey / np.float32(65535)
-        return np.repeat(grey[..., None], 3, axis=-1)
-    transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa")
-    if transparent or "transparency" in image.info:
-        if mode not in ("RGBA", "RGBa"):
-            image = image.convert("LA" if mode == "La" else mode).convert("RGBA")
-        pixels = np.asarray(image.convert("RGBA"), np.float32) / np.float32(255)
-        alpha = pixels[..., 3:]
-        return pixels[..., :3] * alpha + (np.float32(1) - alpha)
-    return np.asarray(image.convert("RGB"))
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _deep_grey(image)
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    if image.mode == "La":  # Pillow has no direct way from here to RGBA
+        image = image.convert("LA")
+    pixels = np.asarray(image.convert("RGBA"))
+    if (pixels[..., 3] == 255).all():
+        return pixels[..., :3]
+    pixels = as_float(pixels)
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (np.float32(1) - alpha)
+
+
+def _deep_grey(image: PILImage.Image) -> np.ndarray:
+    values = np.asarray(image)
+    grey = values.astype(np.float32)
+    if image.mode != "F":
+        grey /= np.float32(65535)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # one grey value stands for transparency
+        grey[values == clear] = 1.0
+    return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def _range_problem(pixels: np.ndarray) -> str | None:
@@ -351,37 +336,7 @@ def _broken(name: str, error: Exception) -> ImageFileError:
     )
 
 
-def _too_large(name: str, pixels: str, limit) -> ImageFileError:
+def _too_large(name: str, pixels: str) -> ImageFileError:
     return ImageFileError(
-        f"image too large: {name!r} has {pixels} pixels, the limit is {limit};"
-        " scale it down or remove it"
-    )
-
-
-def _walk(folder: Path) -> Iterable[Path]:
-    """Images below a folder; linked folders are followed once, hidden ones are not."""
-    seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if _is_image_name(name):
-                yield Path(root, name)
-
-
-def _glob(pattern: str) -> Iterable[Path]:
-    for match in map(Path, glob.glob(pattern, recursive=True)):
-        if match.is_dir():
-            yield from _walk(match)
-        elif _is_image_name(match.name):
-            yield match
-
-
-def _is_image_name(name: str) -> bool:
-    return (
-        not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        f"image too large: {name!r} has {pixels}; scale it down or remove it"
     )
