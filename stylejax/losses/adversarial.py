@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice, check_same_shape
-from stylejax.losses.regularizers import input_gradient
+from stylejax.losses.gradients import input_gradient
 from stylejax.typing import Key, PerExample
 
 Logits = Float[Array, "b ..."]

@@ -7,6 +7,7 @@ They are one formula under two names, so that a training step reads like its pap
 import jax.numpy as jnp
 
 from stylejax.checks import check_same_shape
+from stylejax.losses.gradients import absolute
 from stylejax.typing import Image, PerExample
 
 
@@ -62,4 +63,4 @@ def identity_loss(real: Image, same: Image) -> PerExample:
 
 def _mean_absolute_difference(x: Image, y: Image) -> PerExample:
     difference = x.astype(jnp.float32) - y.astype(jnp.float32)
-    return jnp.mean(jnp.abs(difference), axis=(1, 2, 3))
+    return jnp.mean(absolute(difference), axis=(1, 2, 3))

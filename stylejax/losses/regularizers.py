@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice
+from stylejax.losses.gradients import absolute, input_gradient
 from stylejax.typing import Image, PerExample
 
-_VARIATIONS = {"absolute": jnp.abs, "squared": jnp.square}
+_VARIATIONS = {"absolute": absolute, "squared": jnp.square}
 
 
 def total_variation(image: Image, *, kind: str = "absolute") -> PerExample:
@@ -71,32 +71,6 @@ def r1(
     """
     gradient = input_gradient(logits_fn, real)
     return 0.5 * jnp.sum(jnp.square(gradient), axis=(1, 2, 3))
-
-
-def input_gradient(
-    logits_fn: Callable[[Array], Float[Array, "b ..."]],
-    images: Float[Array, "b h w c"],
-) -> Float[Array, "b h w c"]:
-    """The gradient of each example's mean logit with respect to that example.
-
-    Args:
-      logits_fn: images (b h w c) to logits (b, ...); an example's logits may depend on
-        that example alone, since one backward pass serves the whole batch.
-      images: (b, h, w, c), in whatever range `logits_fn` takes.
-
-    Returns:
-      (b, h, w, c), float32.
-
-    Example:
-      >>> input_gradient(lambda x: x[:, 0, 0, 0], jnp.ones((2, 4, 4, 3)))[0, 0, 0, 0]
-      Array(1., dtype=float32)
-    """
-
-    def sum_of_means(x: Float[Array, "b h w c"]) -> Float[Array, ""]:
-        logits = logits_fn(x).astype(jnp.float32)
-        return jnp.sum(logits) / (logits.size // logits.shape[0])
-
-    return jax.grad(sum_of_means)(images).astype(jnp.float32)
 
 
 def _mean(differences: Float[Array, "b h w c"]) -> PerExample:
