@@ -4,17 +4,19 @@ All functions accept any number of leading axes and both NumPy and JAX arrays, a
 return the kind of array they were given. Channels come last.
 """
 
-from typing import Any
+from typing import TypeVar
 
+import jax
 import numpy as np
 
-from stylejax.typing import Image, SignedImage
+# NumPy in, NumPy out; JAX in, JAX out. Ranges and shapes are in the docstrings.
+ArrayT = TypeVar("ArrayT", jax.Array, np.ndarray)
 
 # Rec. 601 weights, the ones Pillow's "L" and JPEG's Y use.
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
-def to_signed(image: Image) -> SignedImage:
+def to_signed(image: ArrayT) -> ArrayT:
     """The image in [-1, 1]: `2 * image - 1`.
 
     Args:
@@ -30,7 +32,7 @@ def to_signed(image: Image) -> SignedImage:
     return image * 2 - 1
 
 
-def from_signed(image: SignedImage) -> Image:
+def from_signed(image: ArrayT) -> ArrayT:
     """The image in [0, 1]: `(image + 1) / 2`, clipped.
 
     Args:
@@ -46,7 +48,7 @@ def from_signed(image: SignedImage) -> Image:
     return ((image + 1) / 2).clip(0, 1)
 
 
-def to_float(pixels: Any) -> Image:
+def to_float(pixels: ArrayT) -> ArrayT:
     """The pixels as float32 in [0, 1].
 
     Args:
@@ -74,7 +76,7 @@ def to_float(pixels: Any) -> Image:
     return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
 
-def to_uint8(image: Image) -> Any:
+def to_uint8(image: ArrayT) -> ArrayT:
     """The image as uint8 in 0 … 255, clipped and rounded to the nearest level.
 
     Args:
@@ -90,7 +92,7 @@ def to_uint8(image: Image) -> Any:
     return (image.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def luminance(image: Image) -> Any:
+def luminance(image: ArrayT) -> ArrayT:
     """The luminance of an RGB image: `0.299 r + 0.587 g + 0.114 b` (Rec. 601).
 
     Args:

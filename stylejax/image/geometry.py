@@ -53,10 +53,11 @@ def crop(image: Image, y: Any, x: Any, h: int, w: int) -> Image:
       >>> crop(np.zeros((1, 8, 8, 3)), 2, 0, 5, 8).shape
       (1, 5, 8, 3)
     """
+    size_hw = (image.shape[-3], image.shape[-2])
     if isinstance(y, numbers.Integral) and isinstance(x, numbers.Integral):
-        check_box(image.shape[-3:-1], (int(x), int(y), w, h))
+        check_box(size_hw, (int(x), int(y), w, h))
         return image[..., y : y + h, x : x + w, :]
-    check_box(image.shape[-3:-1], (0, 0, w, h))
+    check_box(size_hw, (0, 0, w, h))
     rows = jax.lax.dynamic_slice_in_dim(image, y, h, axis=image.ndim - 3)
     return jax.lax.dynamic_slice_in_dim(rows, x, w, axis=image.ndim - 2)
 

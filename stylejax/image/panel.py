@@ -23,11 +23,10 @@ Picture = Float[np.ndarray, "h w 3"]
 
 _PAPER = 1.0
 _INK = 0.1
-_POSITIVE = np.float32([0.80, 0.05, 0.08])
-_NEGATIVE = np.float32([0.05, 0.25, 0.85])
+_POSITIVE = np.array([0.80, 0.05, 0.08], np.float32)
+_NEGATIVE = np.array([0.05, 0.25, 0.85], np.float32)
 # Nine anchors of the colour map "magma" (CC0): its luminance rises all the way.
-_MAGMA = ("000004", "1c1044", "4f127b", "812581", "b5367a", "e55064", "fb8761")
-_MAGMA += ("fec287", "fcfdbf")
+_MAGMA = "000004 1c1044 4f127b 812581 b5367a e55064 fb8761 fec287 fcfdbf".split()
 
 
 def grid(
@@ -76,8 +75,9 @@ def grid(
         names = [_draw_text(label, font_size) for label in labels]
         cells = [_labelled(name, row) for name, row in zip(names, cells, strict=True)]
     if column_titles is not None:
+        corner = [None] if labels is not None else []
         titles = [_draw_text(title, font_size) for title in column_titles]
-        cells.insert(0, [None, *titles] if labels is not None else titles)
+        cells.insert(0, [*corner, *titles])
     return _table(cells, padding)
 
 
@@ -145,7 +145,7 @@ def draw_box(
     top, left = max(0, y - line), max(0, x - line)
     bottom, right = min(rows, y + h + line), min(columns, x + w + line)
     inside = picture[top + line : bottom - line, left + line : right - line].copy()
-    picture[top:bottom, left:right] = np.float32(line_color)
+    picture[top:bottom, left:right] = np.array(line_color, np.float32)
     picture[top + line : bottom - line, left + line : right - line] = inside
     return picture
 
