@@ -10,32 +10,22 @@ With several processes all of them must call `save` and `restore` on one shared 
 system; process 0 alone verifies, writes manifests and deletes.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import filelock
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
-from jax.sharding import SingleDeviceSharding
 
-from stylejax.train import manifest
-
-TEMPORARY_MARK = ".orbax-checkpoint-tmp"
-DELETED_MARK = f"{TEMPORARY_MARK}-deleted"
-LOCK_NAME = ".lock"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used or written; the message is one line."""
+from stylejax.train import checkpoint_files, empty_leaves, manifest
+from stylejax.train.checkpoint_files import CheckpointError, print_report
+from stylejax.train.stopping import agree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +66,7 @@ class Checkpointer:
         max_to_keep: int = 3,
         keep_best: bool = True,
         best_mode: str = "min",
-        on_report: Callable[[str], None] = print,
+        on_report: Callable[[str], None] = print_report,
     ):
         if max_to_keep < 1:
             raise ValueError(f"expected max_to_keep of at least 1, got {max_to_keep}")
@@ -87,8 +77,8 @@ class Checkpointer:
         self._max_to_keep = max_to_keep
         self._keep_best = keep_best
         self._best_mode = best_mode
-        self._manager: ocp.CheckpointManager | None = None
-        self._lock: filelock.FileLock | None = None
+        self._manager: Any = None
+        self._lock: Any = None
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
         self._current: int | None = None
@@ -104,11 +94,17 @@ class Checkpointer:
 
         Finished means that a readable manifest is there; its files are not compared.
         """
-        return sorted(manifest.finished_steps(self.directory))
+        return sorted(self._finished())
 
     def best(self) -> tuple[int, float] | None:
-        """Returns step and metric of the best finished checkpoint, or None."""
-        return _best(manifest.finished_steps(self.directory), self._best_mode)
+        """Returns step and metric of the best finished checkpoint, or None.
+
+        Steps later than the one restored do not count.
+        """
+        present = self._finished()
+        limit = max(present, default=0) if self._current is None else self._current
+        past = {step: metric for step, metric in present.items() if step <= limit}
+        return checkpoint_files.best_step(past, mode=self._best_mode)
 
     def save(
         self,
@@ -139,22 +135,23 @@ class Checkpointer:
         self.wait()
         if step == self._current:
             return False
-        manager = self._open()
+        self.open()
         self._discard(step)
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(_without_empty(state)),
+            state=ocp.args.StandardSave(empty_leaves.without_empty(state)),
             data_state=ocp.args.JsonSave(dict(data_state)),
             config=ocp.args.JsonSave(dict(config)),
         )
-        try:
-            manager.save(step, args=items, force=True)
-        except OSError as error:
-            raise _save_error(self.directory, step, error) from error
         self._current = step
-        self._thread = threading.Thread(
-            target=self._finish, args=(step, metric), name=f"finish-checkpoint-{step}"
-        )
-        self._thread.start()
+        try:
+            self._manager.save(step, args=items, force=True)
+        except OSError as error:
+            self._failure = error
+        else:
+            self._thread = threading.Thread(
+                target=self._finish, args=(step, metric), name=f"checkpoint-{step}"
+            )
+            self._thread.start()
         if wait:
             self.wait()
         return True
@@ -186,26 +183,28 @@ class Checkpointer:
                 is missing or damaged, or the state has another structure.
         """
         self.wait()
-        chosen = _agree(lambda: self._choose(step))
+        self.open()
+        chosen = agree(lambda: self._choose(step))
         if chosen is None:
             return None
         path = self.directory / str(chosen)
         config = _read_json(path / "config")
         if check_config is not None:
             check_config(config)
-        manager = self._open()
         items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(_abstract(_without_empty(template))),
+            state=ocp.args.StandardRestore(
+                empty_leaves.abstract(empty_leaves.without_empty(template))
+            ),
             data_state=ocp.args.JsonRestore(),
         )
         try:
-            found = manager.restore(chosen, args=items)
+            found = self._manager.restore(chosen, args=items)
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"checkpoint {path} does not fit this state: {_first_line(error)}"
             ) from error
         self._current = chosen
-        state = _with_empty(found.state, template)
+        state = empty_leaves.with_empty(found.state, template)
         return Restored(chosen, state, found.data_state, config)
 
     def wait(self) -> None:
@@ -217,42 +216,55 @@ class Checkpointer:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        error, self._failure = self._failure, None
+        if error is not None:
+            step, self._current = self._current, None
+            self._drop_manager()
+            raise CheckpointError(
+                f"checkpoint {self.directory / str(step)} could not be written: "
+                f"{_first_line(error)}; free space or mend the directory, then go on "
+                "with --resume=auto"
+            ) from error
+
+    def open(self) -> None:
+        """Takes hold of the directory: creates, locks and tidies it. Once is enough.
+
+        `save` and `restore` do so themselves.
+
+        Raises:
+            CheckpointError: another training is writing there.
+        """
+        if self._manager is not None:
+            return
+        if jax.process_index() == 0 and self._lock is None:
+            self._lock = checkpoint_files.lock_directory(self.directory)
+            checkpoint_files.delete_leftovers(self.directory)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=None, enable_async_checkpointing=True
+        )
+        self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def close(self) -> None:
         """Waits for the last save, then lets go of the directory."""
         try:
             self.wait()
         finally:
-            if self._manager is not None:
-                self._manager.close()
-                self._manager = None
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+            self._drop_manager()
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                lock.release()
 
-    def _open(self) -> ocp.CheckpointManager:
-        """Returns the orbax manager; the first call locks and tidies the directory."""
-        if self._manager is None:
-            if jax.process_index() == 0:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                self._lock = _lock(self.directory)
-                for path in self.directory.glob(f"*{TEMPORARY_MARK}*"):
-                    shutil.rmtree(path, ignore_errors=True)
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=None, enable_async_checkpointing=True
-            )
-            self._manager = ocp.CheckpointManager(self.directory, options=options)
-        return self._manager
+    def _drop_manager(self) -> None:
+        """Closes the manager; one whose save failed fails again, which is known."""
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            with contextlib.suppress(Exception):
+                manager.close()
 
     def _discard(self, step: int) -> None:
         """Removes what an earlier process left of a step about to be written."""
         if jax.process_index() == 0:
-            for path in self.directory.glob(f"{step}{TEMPORARY_MARK}*"):
-                shutil.rmtree(path, ignore_errors=True)
-            manifest.delete_step(self.directory, step, mark=DELETED_MARK)
+            checkpoint_files.delete_step(self.directory, step)
         ocp.multihost.sync_global_processes(f"stylejax-discard-{step}")
         self._manager.reload()
 
@@ -265,20 +277,18 @@ class Checkpointer:
                     metric = None
                 path = self.directory / str(step)
                 manifest.write_manifest(path, step=step, metric=metric)
-                self._retain()
+                checkpoint_files.retain(
+                    self.directory,
+                    newest=step,
+                    max_to_keep=self._max_to_keep,
+                    best_mode=self._best_mode if self._keep_best else None,
+                    on_report=self.on_report,
+                )
         except Exception as error:  # handed to the caller of the next `wait`
-            self._current = None
-            self._failure = _save_error(self.directory, step, error)
+            self._failure = error
 
-    def _retain(self) -> None:
-        """Deletes every step directory but the last finished ones and the best."""
-        keep = set(self.steps()[-self._max_to_keep :])
-        best = self.best()
-        if self._keep_best and best is not None:
-            keep.add(best[0])
-        for step in manifest.step_directories(self.directory):
-            if step not in keep:
-                manifest.delete_step(self.directory, step, mark=DELETED_MARK)
+    def _finished(self) -> dict[int, float | None]:
+        return checkpoint_files.finished_steps(self.directory)
 
     def _choose(self, step: int | str | None) -> int | None:
         """Returns the step to restore, its files compared with its manifest."""
@@ -286,8 +296,10 @@ class Checkpointer:
             best = self.best()
             step = best[0] if best is not None else "latest"
         if isinstance(step, int):
-            return _whole_step(self.directory, step)
-        return manifest.newest_whole_step(self.directory, on_report=self.on_report)
+            return checkpoint_files.whole_step(self.directory, step)
+        return checkpoint_files.newest_whole_step(
+            self.directory, on_report=self.on_report
+        )
 
 
 def read_config(directory: str | os.PathLike, *, step: int | None = None) -> dict:
@@ -304,7 +316,7 @@ def read_config(directory: str | os.PathLike, *, step: int | None = None) -> dic
         FileNotFoundError: no finished checkpoint is there.
         CheckpointError: the step asked for is missing or damaged.
     """
-    folder, step = _locate(directory, step)
+    folder, step = checkpoint_files.locate(directory, step)
     return _read_json(folder / str(step) / "config")
 
 
@@ -330,149 +342,30 @@ def restore_params(
         FileNotFoundError: no finished checkpoint is there.
         CheckpointError: the step asked for is missing or damaged.
     """
-    folder, step = _locate(directory, step)
+    folder, step = checkpoint_files.locate(directory, step)
     path = folder / str(step) / "state"
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-        tree = reader.metadata(path).item_metadata.tree
+    reader = ocp.PyTreeCheckpointHandler()
+    try:
+        tree = reader.metadata(path).tree
         wanted = {name: tree[name] for name in names if name in tree}
-        restore_args = jax.tree.map(
+        as_numpy = jax.tree.map(
             lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted
         )
-        arguments = ocp.args.PyTreeRestore(
-            item=wanted, restore_args=restore_args, partial_restore=True
+        items = ocp.args.PyTreeRestore(
+            item=wanted, restore_args=as_numpy, partial_restore=True
         )
-        return reader.restore(path, args=arguments)
-
-
-def _locate(
-    directory: str | os.PathLike, step: int | str | None
-) -> tuple[pathlib.Path, int]:
-    """Returns the folder of the checkpoints and a whole step in it."""
-    folder = pathlib.Path(directory).absolute()
-    if folder.name.isdigit() and (folder / manifest.MANIFEST_NAME).exists():
-        folder, step = folder.parent, int(folder.name)
-    elif (folder / "checkpoints").is_dir():
-        folder = folder / "checkpoints"
-    finished = manifest.finished_steps(folder)
-    if step == "best":
-        best = _best(finished, "min")
-        step = best[0] if best is not None else None
-    if step is None or step == "latest":
-        step = manifest.newest_whole_step(folder)
-        if step is None:
-            raise FileNotFoundError(
-                f"expected a finished checkpoint in {folder}, found none; give the "
-                "working directory of a training that has saved at least once"
-            )
-        return folder, step
-    return folder, _whole_step(folder, int(step))
-
-
-def _whole_step(directory: pathlib.Path, step: int) -> int:
-    """Returns `step` if that checkpoint is whole; refuses it otherwise."""
-    present = manifest.step_directories(directory)
-    damage = (
-        manifest.find_damage(directory / str(step))
-        if step in present
-        else "there is no such step"
-    )
-    if damage:
-        raise CheckpointError(
-            f"checkpoint {directory / str(step)} cannot be used: {damage}; "
-            f"steps here: {', '.join(map(str, present)) or 'none'}"
-        )
-    return step
-
-
-def _best(finished: dict[int, float | None], mode: str) -> tuple[int, float] | None:
-    """Returns step and metric of the best checkpoint, the earliest of equals."""
-    sign = 1.0 if mode == "min" else -1.0
-    scored = [(sign * m, step) for step, m in finished.items() if m is not None]
-    if not scored:
-        return None
-    metric, step = min(scored)
-    return step, sign * metric
-
-
-def _agree(choose: Callable[[], int | None]) -> int | None:
-    """Returns what process 0 chooses, on every process; its errors end all of them."""
-    if jax.process_count() == 1:
-        return choose()
-    chosen, error = -1, None
-    if jax.process_index() == 0:
-        try:
-            found = choose()
-            chosen = -1 if found is None else found
-        except ValueError as problem:
-            chosen, error = -2, problem
-    chosen = int(multihost_utils.broadcast_one_to_all(np.int32(chosen)))
-    if error is not None:
-        raise error
-    if chosen == -2:
-        raise CheckpointError("process 0 found no checkpoint that can be used")
-    return None if chosen == -1 else chosen
-
-
-def _lock(directory: pathlib.Path) -> filelock.FileLock | None:
-    """Returns the lock that keeps a second training out of this directory."""
-    lock = filelock.FileLock(directory / LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise CheckpointError(
-            f"another training is writing to {directory}; wait for it to end or "
-            "choose another working directory"
-        ) from None
-    except (OSError, NotImplementedError):
-        return None  # a file system without locks
-    return lock
+        return reader.restore(path, args=items)
+    finally:
+        reader.close()
 
 
 def _read_json(path: pathlib.Path) -> dict:
     """Returns a dictionary that was saved as one JSON item."""
-    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    reader = ocp.JsonCheckpointHandler()
+    try:
         return reader.restore(path)
-
-
-def _is_empty(leaf: Any) -> bool:
-    return getattr(leaf, "size", 1) == 0
-
-
-def _without_empty(tree: Any) -> Any:
-    """Returns the tree with None for arrays of no elements, which orbax refuses."""
-    return jax.tree.map(lambda leaf: None if _is_empty(leaf) else leaf, tree)
-
-
-def _with_empty(restored: Any, template: Any) -> Any:
-    """Returns the restored leaves in the structure of the template, empty ones too."""
-    found = iter(jax.tree.leaves(restored))
-    return jax.tree.map(
-        lambda leaf: (
-            jnp.zeros(leaf.shape, leaf.dtype) if _is_empty(leaf) else next(found)
-        ),
-        template,
-    )
-
-
-def _abstract(tree: Any) -> Any:
-    """Returns shapes, types and shardings of a tree; its data stays untouched."""
-
-    def describe(leaf):
-        if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
-            return leaf
-        sharding = leaf.sharding or SingleDeviceSharding(jax.local_devices()[0])
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-    return jax.tree.map(describe, tree)
-
-
-def _save_error(directory: pathlib.Path, step: int, error: Exception) -> Exception:
-    """Returns a one-line error for a save that went wrong."""
-    return CheckpointError(
-        f"checkpoint {directory / str(step)} could not be written: "
-        f"{_first_line(error)}; free space or fix the directory, then run again with "
-        "--resume=auto"
-    )
+    finally:
+        reader.close()
 
 
 def _first_line(error: Exception) -> str:

@@ -4,33 +4,27 @@ It knows no method: a state, a step function and an iterator come in. The metric
 a step are read while the next one runs, so the device never waits for the log.
 """
 
-import contextlib
 import dataclasses
-import json
 import math
 import os
 import pathlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
-from stylejax import checks
-from stylejax.train import manifest
+from stylejax.train import stopping
 from stylejax.train.checkpoint import Checkpointer
-from stylejax.train.writers import Progress, Writer
+from stylejax.train.progress import Progress, Writer
+from stylejax.train.result import RunResult, write_summary
+from stylejax.train.resume import Run, resume
+from stylejax.train.stopping import TrainingStopped
+from stylejax.train.stopwatch import Stopwatch
 
-RESUME_CHOICES = ("auto", "no", "must")
 COUNTERS = ("learning_rate", "skipped_in_a_row", "skipped_total")
-
-
-class TrainingStopped(RuntimeError):
-    """The training cannot go on; the message is one line."""
+SHOW_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,25 +54,7 @@ class LoopConfig:
     resume: str = "auto"
 
 
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-        state: the last state; it is saved.
-        step: the last step.
-        reason: "finished", "max_minutes", "sigterm" or "sigint".
-        last_metrics: the newest log line's numbers and the newest evaluation's.
-        best_metric: the lowest score of an evaluation, None without one.
-        seconds: how long this invocation trained.
-    """
-
-    state: Any
-    step: int
-    reason: str
-    last_metrics: dict[str, float]
-    best_metric: float | None
-    seconds: float
+MAY_DIFFER = {field.name for field in dataclasses.fields(LoopConfig)} | {"workdir"}
 
 
 def run(
@@ -121,175 +97,53 @@ def run(
         ValueError: the run cannot be resumed, or must not be started here.
         FileNotFoundError: nothing to resume where it must be.
     """
-    checks.check_choice(config.resume, choices=RESUME_CHOICES, name="resume")
-    state = resume(
-        state,
-        iterator,
-        config=config,
-        config_dict=config_dict,
-        workdir=workdir,
-        checkpointer=checkpointer,
-        writer=writer,
-    )
-    session = _Session(config, config_dict, workdir, checkpointer, writer)
-    session.evaluate_fn, session.sample_fn = evaluate_fn, sample_fn
-    with catch_signals() as caught:
+    if config.num_steps <= 0 and config.max_minutes <= 0:
+        raise ValueError(
+            "expected num_steps or max_minutes above 0 so that training ends, got "
+            f"{config.num_steps} and {config.max_minutes}; set one of them"
+        )
+    pieces = Run(config_dict, pathlib.Path(workdir), checkpointer, writer)
+    with stopping.catch_signals() as caught:
+        state = resume(state, iterator, pieces, choice=config.resume, ignore=MAY_DIFFER)
+        session = _Session(config, pieces, evaluate_fn, sample_fn)
         state, step, reason = session.train(
             state, step_fn, iterator, place_batch, caught
         )
         return session.finish(state, step, reason)
 
 
-def resume(
-    state: Any,
-    iterator: Any,
-    *,
-    config: LoopConfig,
-    config_dict: Mapping[str, Any],
-    workdir: str | os.PathLike,
-    checkpointer: Checkpointer,
-    writer: Writer,
-) -> Any:
-    """Returns the state to go on from: the newest whole checkpoint's, or the given.
-
-    The iterator is set to the position saved with it and the log is cut to its step.
-
-    Args:
-        state: the initial state, also the template.
-        iterator: its `set_state` is called if a checkpoint is found.
-        config: its `resume` says what is wanted.
-        config_dict: must agree with the saved one, see `config_differences`.
-        workdir: must hold no run if `resume` is "no".
-        checkpointer: where to look.
-        writer: told to forget later steps.
-
-    Returns:
-        A state like the one given.
-
-    Raises:
-        ValueError: `resume` is "no" and a run is there, or the configs differ.
-        FileNotFoundError: `resume` is "must" and no checkpoint is there.
-    """
-    if config.resume == "no":
-        refuse_run(workdir)
-        return state
-    restored = checkpointer.restore(
-        state, check_config=lambda saved: _check_config(saved, config_dict, writer)
-    )
-    if restored is None and config.resume == "must":
-        raise FileNotFoundError(
-            f"expected a finished checkpoint in {checkpointer.directory} to resume "
-            "from, found none; start the run with --resume=auto"
-        )
-    writer.truncate(restored.step if restored else 0)
-    if restored is None:
-        return state
-    iterator.set_state(restored.data_state)
-    writer.write_message(
-        f"resumed at step {restored.step} from {checkpointer.directory}"
-    )
-    return restored.state
-
-
-def refuse_run(workdir: str | os.PathLike) -> None:
-    """Raises if a directory already holds a run that a new one would mix with.
-
-    Args:
-        workdir: the directory meant for a new run; it may not exist.
-
-    Raises:
-        ValueError: it holds checkpoints, a log, events, samples or a summary.
-    """
-    workdir = pathlib.Path(workdir)
-    traces = [f"checkpoints/{step}" for step in _saved_steps(workdir)]
-    for name in ("log.jsonl", "events", "samples", "summary.json"):
-        path = workdir / name
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            traces.append(name)
-    if traces:
-        raise ValueError(
-            f"{workdir} already holds a run ({', '.join(traces[:4])}); continue it "
-            "with --resume=auto or choose another --workdir"
-        )
-
-
-def config_differences(
-    saved: Mapping[str, Any], current: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    """Returns how two configs differ: changed fields, and fields only one of them has.
-
-    Fields of `LoopConfig` and `workdir` are left out wherever they stand, for they
-    do not change what is trained.
-
-    Args:
-        saved: the config in a checkpoint; nested dictionaries are compared by path.
-        current: the config of this run.
-
-    Returns:
-        Phrases like `ngf 64 -> 32`, and names.
-    """
-    saved, current = (_flatten(json.loads(json.dumps(c))) for c in (saved, current))
-    both = [name for name in saved if name in current]
-    changed = [
-        f"{n} {saved[n]} -> {current[n]}" for n in both if saved[n] != current[n]
-    ]
-    return changed, sorted(saved.keys() ^ current.keys())
-
-
-@contextlib.contextmanager
-def catch_signals():
-    """Yields a list that receives the name of SIGTERM or SIGINT instead of its blow.
-
-    A second signal acts as usual. With several processes, and outside the main
-    thread, nothing is caught: there `jax.distributed` watches for preemption.
-    """
-    caught: list[str] = []
-    alone = threading.current_thread() is threading.main_thread()
-    if jax.process_count() > 1 or not alone:
-        yield caught
-        return
-    watched = (signal.SIGTERM, signal.SIGINT)
-    former = {number: signal.getsignal(number) for number in watched}
-
-    def note(number, _):
-        caught.append(signal.Signals(number).name.lower())
-        for each, handler in former.items():
-            signal.signal(each, handler)
-
-    for number in watched:
-        signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
 class _Session:
     """One invocation of the loop: what it has seen so far and when it began."""
 
-    def __init__(self, config, config_dict, workdir, checkpointer, writer):
+    def __init__(
+        self,
+        config: LoopConfig,
+        pieces: Run,
+        evaluate_fn: Callable[[Any], Mapping[str, float]] | None,
+        sample_fn: Callable[[Any], Mapping[str, np.ndarray]] | None,
+    ):
         self.config = config
-        self.config_dict = dict(config_dict)
-        self.workdir = pathlib.Path(workdir)
-        self.checkpointer = checkpointer
-        self.writer = writer
-        self.evaluate_fn = self.sample_fn = None
+        self.pieces = pieces
+        self.evaluate_fn = evaluate_fn
+        self.sample_fn = sample_fn
         self.data_state: dict = {}
         self.last_metrics: dict[str, float] = {}
-        best = checkpointer.best()
+        self.scores: dict[int, float | None] = {}
+        best = pieces.checkpointer.best()
         self.best_metric = best[1] if best else None
+        self.save_owed = False
         self.began = time.monotonic()
+        self.shown = -math.inf
         self.num_trained = 0
         self.num_images = 0
-        self.scores: dict[int, float | None] = {}
-        self.window = _Window()
+        self.clock = Stopwatch()
+        self.window: dict[str, list[float]] = {}
 
     def train(self, state, step_fn, iterator, place_batch, caught):
         """Returns the last state, its step and why the loop ended."""
         step = int(jax.device_get(state.step))
         self.data_state = iterator.get_state()
-        pending = None
+        unread = None
         reason = "finished"
         while not self.config.num_steps or step < self.config.num_steps:
             batch = place_batch(next(iterator))
@@ -298,17 +152,20 @@ class _Session:
             state, metrics = step_fn(state, batch)
             step += 1
             self.num_trained += 1
-            self._read(step - 1, pending)
-            pending = metrics
+            self._read(step - 1, unread)
+            unread = metrics
             stop = self._stop_reason(step, caught)
             if stop or self._is_due(step):
-                self._read(step, pending)
-                pending = None
-                self._act(step, state)
+                self._read(step, unread)
+                unread = None
+                with self.clock.pause():
+                    self._act(step, state)
             if stop:
                 reason = stop
                 break
-        self._read(step, pending)
+        self._read(step, unread)
+        if self.window:
+            self._log(step)
         return state, step, reason
 
     def finish(self, state, step, reason) -> RunResult:
@@ -316,12 +173,21 @@ class _Session:
         if reason in ("finished", "max_minutes") and self.num_trained:
             self._evaluate(step, state)
         self._save(step, state)
-        self.checkpointer.wait()
-        seconds = time.monotonic() - self.began
+        self.pieces.checkpointer.wait()
+        speed = self.clock.overall_speed()
         result = RunResult(
-            state, step, reason, dict(self.last_metrics), self.best_metric, seconds
+            state=state,
+            step=step,
+            reason=reason,
+            last_metrics=dict(self.last_metrics),
+            best_metric=self.best_metric,
+            seconds=time.monotonic() - self.began,
+            num_trained=self.num_trained,
+            steps_per_second=speed,
+            images_per_second=speed * self.num_images,
         )
-        self._summarise(result)
+        if jax.process_index() == 0:
+            write_summary(result, self.pieces)
         return result
 
     def _due(self, step: int, name: str) -> bool:
@@ -330,30 +196,32 @@ class _Session:
 
     def _is_due(self, step: int) -> bool:
         names = ("sample_every", "evaluate_every", "checkpoint_every")
-        return any(self._due(step, name) for name in names)
+        return self.save_owed or any(self._due(step, name) for name in names)
 
     def _act(self, step: int, state: Any) -> None:
-        """Samples, evaluates and saves, as far as this step is the time for it."""
-        began = time.monotonic()
+        """Samples, evaluates and saves, as far as this step is the time for it.
+
+        A save that falls on a skipped step waits for the next good one.
+        """
         if self.sample_fn is not None and self._due(step, "sample_every"):
             for name, image in self.sample_fn(state).items():
-                self.writer.write_image(step, name, image)
+                self.pieces.writer.write_image(step, name, image)
         former = self.best_metric
         if self._due(step, "evaluate_every"):
             self._evaluate(step, state)
-        improved = self.best_metric != former
-        healthy = not self.last_metrics.get("skipped_in_a_row")
-        if healthy and (improved or self._due(step, "checkpoint_every")):
+        if self.best_metric != former or self._due(step, "checkpoint_every"):
+            self.save_owed = True
+        if self.save_owed and not self.last_metrics.get("skipped_in_a_row"):
             self._save(step, state)
-        self.window.paused += time.monotonic() - began
+            self.save_owed = False
 
     def _save(self, step: int, state: Any) -> None:
         """Saves with the score of this very step, where it was evaluated."""
-        self.checkpointer.save(
+        self.pieces.checkpointer.save(
             step,
             state,
             data_state=self.data_state,
-            config=self.config_dict,
+            config=self.pieces.config_dict,
             metric=self.scores.get(step),
         )
 
@@ -362,7 +230,7 @@ class _Session:
         if self.evaluate_fn is None or step in self.scores:
             return
         values = {n: float(v) for n, v in self.evaluate_fn(state).items()}
-        self.writer.write_scalars(step, values, kind="evaluation")
+        self.pieces.writer.write_scalars(step, values, kind="evaluation")
         self.last_metrics |= {f"evaluation/{n}": v for n, v in values.items()}
         score = values.get("score")
         self.scores = {step: score}
@@ -375,144 +243,76 @@ class _Session:
         if metrics is None:
             return
         values = {n: float(v) for n, v in jax.device_get(dict(metrics)).items()}
-        self.window.add(values)
+        self.clock.lap()
         self.last_metrics |= values
+        for name, value in values.items():
+            self.window.setdefault(name, []).append(value)
         skipped = int(values.get("skipped_in_a_row", 0))
         if 0 < self.config.max_skipped_in_a_row <= skipped:
             self._give_up(step, skipped)
-        if self._due(step, "log_every") or step == self.config.num_steps:
+        if self._due(step, "log_every"):
             self._log(step)
+        elif time.monotonic() - self.shown > SHOW_SECONDS:
+            self._show(step)
 
     def _log(self, step: int) -> None:
-        """Writes the means of the window, shows the progress, opens a new window."""
-        speed = self.window.num_steps / max(self.window.seconds(), 1e-9)
-        means = self.window.means()
+        """Writes the means since the last line and opens a new window."""
+        means = {name: _mean(name, values) for name, values in self.window.items()}
+        self.window = {}
         self.last_metrics |= means
+        speed = self.clock.speed()
         speeds = {
             "steps_per_second": speed,
             "images_per_second": speed * self.num_images,
         }
-        self.writer.write_scalars(step, means | speeds)
+        self.pieces.writer.write_scalars(step, means | speeds)
+        self._show(step)
+
+    def _show(self, step: int) -> None:
+        """Shows how far the run is and how long it still takes."""
+        speed = self.clock.speed()
+        left = []
+        if self.config.num_steps and speed:
+            left.append((self.config.num_steps - step) / speed)
+        if self.config.max_minutes:
+            left.append(self.config.max_minutes * 60 + self.began - time.monotonic())
         progress = Progress(
-            step, num_steps=self.config.num_steps, values=means, **speeds
+            step,
+            num_steps=self.config.num_steps,
+            steps_per_second=speed,
+            images_per_second=speed * self.num_images,
+            seconds_left=max(min(left), 0.0) if left else None,
+            values=self.last_metrics,
         )
-        self.writer.show_progress(progress)
-        self.window = _Window()
+        self.pieces.writer.show_progress(progress)
+        self.shown = time.monotonic()
 
     def _give_up(self, step: int, skipped: int) -> None:
         """Ends the run for want of finite gradients; nothing is saved any more."""
-        self.checkpointer.wait()
-        steps = self.checkpointer.steps()
+        checkpointer = self.pieces.checkpointer
+        checkpointer.wait()
+        steps = checkpointer.steps()
         last = f"checkpoint {steps[-1]}" if steps else "no checkpoint yet"
         raise TrainingStopped(
             f"stopped at step {step}: {skipped} steps in a row had losses or gradients "
             f"that are not finite; last good state: {last} in "
-            f"{self.checkpointer.directory}; lower the learning rate or the weights"
+            f"{checkpointer.directory}; try a lower learning rate in another --workdir"
         )
 
     def _stop_reason(self, step: int, caught: list[str]) -> str | None:
         """Returns why to stop after this step, the same on every process, or None."""
-        late = 0 < self.config.max_minutes * 60 <= time.monotonic() - self.began
-        if jax.process_count() == 1:
-            return caught[0] if caught else ("max_minutes" if late else None)
-        if multihost_utils.reached_preemption_sync_point(step):
-            return "sigterm"
-        if self.config.max_minutes and step % max(self.config.log_every, 1) == 0:
-            if multihost_utils.broadcast_one_to_all(np.bool_(late)):
-                return "max_minutes"
-        return None
-
-    def _summarise(self, result: RunResult) -> None:
-        """Writes `summary.json` and says the final line."""
-        if jax.process_index() != 0:
-            return
-        speed = self.num_trained / max(result.seconds, 1e-9)
-        best = self.checkpointer.best()
-        summary = {
-            "reason": result.reason,
-            "step": result.step,
-            "num_trained": self.num_trained,
-            "seconds": round(result.seconds, 3),
-            "steps_per_second": round(speed, 4),
-            "images_per_second": round(speed * self.num_images, 4),
-            "best_step": best[0] if best else None,
-            "best_metric": result.best_metric,
-            "checkpoints": self.checkpointer.steps(),
-            "last_metrics": {
-                n: v if math.isfinite(v) else None
-                for n, v in result.last_metrics.items()
-            },
-        }
-        self.workdir.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(summary, indent=1) + "\n"
-        manifest.write_atomically(self.workdir / "summary.json", text)
-        scored = f", best score {best[1]:.4g} at step {best[0]}" if best else ""
-        self.writer.write_message(
-            f"{result.reason} at step {result.step}: {self.num_trained} steps in "
-            f"{result.seconds:.1f} s, {speed:.2f} steps/s{scored}; saved in "
-            f"{self.checkpointer.directory}"
+        seconds = self.config.max_minutes * 60
+        return stopping.stop_reason(
+            step,
+            caught=caught,
+            is_late=0 < seconds <= time.monotonic() - self.began,
+            is_time_to_ask=seconds > 0 and step % max(self.config.log_every, 1) == 0,
         )
 
 
-class _Window:
-    """The metrics since the last log line and the time they took."""
-
-    def __init__(self):
-        self.began = time.monotonic()
-        self.paused = 0.0
-        self.num_steps = 0
-        self._values: dict[str, list[float]] = {}
-
-    def add(self, values: Mapping[str, float]) -> None:
-        """Takes in the metrics of one step."""
-        self.num_steps += 1
-        for name, value in values.items():
-            self._values.setdefault(name, []).append(value)
-
-    def seconds(self) -> float:
-        """Returns the time spent training, without samples, evaluations and saves."""
-        return time.monotonic() - self.began - self.paused
-
-    def means(self) -> dict[str, float]:
-        """Returns the mean of the finite values by name; of counters the last one."""
-        means = {}
-        for name, values in self._values.items():
-            finite = [v for v in values if math.isfinite(v)]
-            if name in COUNTERS:
-                means[name] = values[-1]
-            else:
-                means[name] = sum(finite) / len(finite) if finite else math.nan
-        return means
-
-
-def _check_config(saved: dict, current: Mapping[str, Any], writer: Writer) -> None:
-    """Refuses a config that differs; fields of another version are only mentioned."""
-    changed, unknown = config_differences(saved, current)
-    if changed:
-        raise ValueError(
-            f"the checkpoint was saved with another config: {', '.join(changed)}; "
-            "use the saved values or choose another --workdir"
-        )
-    if unknown:
-        writer.write_message(
-            "note: only one of the saved and the present config has "
-            f"{', '.join(unknown)}"
-        )
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns the values of nested dictionaries by slash path, loop fields left out."""
-    loop_fields = {field.name for field in dataclasses.fields(LoopConfig)}
-    flat = {}
-    for name, value in tree.items():
-        if name in loop_fields | {"workdir"}:
-            continue
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _saved_steps(workdir: pathlib.Path) -> list[int]:
-    return manifest.step_directories(workdir / "checkpoints")
+def _mean(name: str, values: list[float]) -> float:
+    """Returns the mean of the finite values; of a counter the last value."""
+    finite = [value for value in values if math.isfinite(value)]
+    if name in COUNTERS:
+        return values[-1]
+    return sum(finite) / len(finite) if finite else math.nan

@@ -10,8 +10,6 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-from collections.abc import Callable
 from typing import Any
 
 MANIFEST_NAME = "manifest.sha256.json"
@@ -145,92 +143,3 @@ def _digest(manifest: dict[str, Any]) -> str:
     """Returns the SHA-256 of a manifest's content, its own digest left out."""
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def step_directories(directory: str | os.PathLike) -> list[int]:
-    """Returns the steps that have a directory here, finished or not, ascending.
-
-    Args:
-        directory: where a run keeps its checkpoints; it may not exist.
-
-    Returns:
-        Step numbers.
-    """
-    directory = pathlib.Path(directory)
-    if not directory.is_dir():
-        return []
-    return sorted(int(p.name) for p in directory.iterdir() if _is_step(p))
-
-
-def finished_steps(directory: str | os.PathLike) -> dict[int, float | None]:
-    """Returns the metric of every finished checkpoint by its step, ascending.
-
-    Finished means that a readable manifest is there; files are not compared.
-
-    Args:
-        directory: where a run keeps its checkpoints; it may not exist.
-
-    Returns:
-        Dictionary from step to metric (None where it was saved without one).
-    """
-    found = {}
-    for step in step_directories(directory):
-        try:
-            found[step] = read_manifest(pathlib.Path(directory) / str(step))["metric"]
-        except (ValueError, OSError):
-            continue
-    return found
-
-
-def newest_whole_step(
-    directory: str | os.PathLike, *, on_report: Callable[[str], None] = print
-) -> int | None:
-    """Returns the newest step whose files all match its manifest, or None.
-
-    Args:
-        directory: where a run keeps its checkpoints; it may not exist.
-        on_report: called with one line for every newer checkpoint passed over.
-
-    Returns:
-        The step, or None if no save was ever finished here.
-
-    Raises:
-        ValueError: saves were finished here, but none of them is whole any more.
-    """
-    damages = {}
-    for step in reversed(step_directories(directory)):
-        path = pathlib.Path(directory) / str(step)
-        damage = find_damage(path)
-        if damage is None:
-            return step
-        damages[step] = damage
-        on_report(f"checkpoint {path} is damaged: {damage}; using the one before it")
-    if any(
-        (pathlib.Path(directory) / str(s) / MANIFEST_NAME).exists() for s in damages
-    ):
-        raise ValueError(
-            f"no whole checkpoint is left in {directory} (damaged: "
-            f"{', '.join(map(str, sorted(damages)))}); restore a copy of one, or start "
-            "again in a new working directory"
-        )
-    return None
-
-
-def delete_step(directory: str | os.PathLike, step: int, *, mark: str) -> None:
-    """Removes a step so that a kill on the way never leaves half of it under its name.
-
-    Args:
-        directory: where a run keeps its checkpoints.
-        step: the step to remove; nothing happens if it is not there.
-        mark: the directory is renamed to `{step}{mark}` before its files go.
-    """
-    path = pathlib.Path(directory) / str(step)
-    doomed = path.with_name(f"{step}{mark}")
-    shutil.rmtree(doomed, ignore_errors=True)
-    if path.is_dir():
-        path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _is_step(path: pathlib.Path) -> bool:
-    return path.name.isascii() and path.name.isdigit() and path.is_dir()

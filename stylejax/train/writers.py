@@ -9,96 +9,16 @@ import json
 import math
 import os
 import pathlib
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TextIO
 
 import numpy as np
 import tensorboardX
-import tqdm
 
 from stylejax.image import files
 from stylejax.train import manifest
-
-
-class Writer:
-    """Does nothing with everything; the others override what concerns them."""
-
-    def write_scalars(
-        self, step: int, values: Mapping[str, float], *, kind: str = "train"
-    ) -> None:
-        """Records numbers by name.
-
-        Args:
-            step: the training step they belong to.
-            values: name to number.
-            kind: "train" or "evaluation".
-        """
-
-    def write_image(self, step: int, name: str, image: np.ndarray) -> None:
-        """Records a picture.
-
-        Args:
-            step: the training step it belongs to.
-            name: what it shows, one word or a slash path.
-            image: float `h w c` in [0, 1].
-        """
-
-    def show_progress(self, progress: "Progress") -> None:
-        """Shows how far the training is."""
-
-    def write_message(self, text: str) -> None:
-        """Tells the person in one line."""
-
-    def truncate(self, step: int) -> None:
-        """Forgets whatever was recorded for later steps; called before a run goes on.
-
-        Args:
-            step: the last step that counts; 0 forgets everything.
-        """
-
-    def close(self) -> None:
-        """Completes and closes the files."""
-
-
-class Progress:
-    """How far a training is.
-
-    Attributes:
-        step: steps done.
-        num_steps: steps wanted, 0 if only a time is set.
-        steps_per_second: recent speed.
-        images_per_second: recent speed in examples of a batch.
-        values: the newest metrics.
-    """
-
-    def __init__(
-        self,
-        step: int,
-        *,
-        num_steps: int,
-        steps_per_second: float,
-        images_per_second: float,
-        values: Mapping[str, float],
-    ):
-        self.step = step
-        self.num_steps = num_steps
-        self.steps_per_second = steps_per_second
-        self.images_per_second = images_per_second
-        self.values = values
-
-    def eta(self) -> str:
-        """Returns the time left as `h:mm:ss`, or `?` where it is unknown."""
-        if not self.num_steps or not self.steps_per_second:
-            return "?"
-        seconds = round((self.num_steps - self.step) / self.steps_per_second)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-    def losses(self) -> dict[str, str]:
-        """Returns the main losses, formatted: those named `…/total`, else three."""
-        names = [n for n in self.values if n.endswith("/total")]
-        names = names or list(self.values)[:3]
-        return {n.removesuffix("/total"): f"{self.values[n]:.4g}" for n in names}
+from stylejax.train.progress import ProgressBar, Writer
 
 
 class JsonLinesWriter(Writer):
@@ -112,7 +32,7 @@ class JsonLinesWriter(Writer):
 
     def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
-        self._file = None
+        self._file: TextIO | None = None
 
     def write_scalars(self, step, values, *, kind="train"):
         """Appends one line and hands it to the operating system."""
@@ -208,66 +128,6 @@ class ImageWriter(Writer):
             digits = path.stem.rpartition("_")[2]
             if digits.isdigit() and int(digits) > step:
                 path.unlink()
-
-
-class ProgressBar(Writer):
-    """Shows a bar with speed, time left and main losses; plain lines without a tty.
-
-    Args:
-        stream: where to write; standard error unless told.
-        every_seconds: least time between two plain lines.
-    """
-
-    def __init__(self, stream=None, *, every_seconds: float = 10.0):
-        self._stream = stream
-        self._every_seconds = every_seconds
-        self._bar = None
-        self._last = -math.inf
-
-    def show_progress(self, progress):
-        """Moves the bar, or prints a line if the last one is long enough ago."""
-        stream = self._stream or sys.stderr
-        if not stream.isatty():
-            self._print_line(stream, progress)
-            return
-        if self._bar is None:
-            self._bar = tqdm.tqdm(
-                total=progress.num_steps or None,
-                initial=progress.step,
-                file=stream,
-                unit="step",
-                dynamic_ncols=True,
-                smoothing=0.1,
-            )
-        self._bar.n = progress.step
-        losses = {"img/s": f"{progress.images_per_second:.1f}"} | progress.losses()
-        self._bar.set_postfix(losses, refresh=True)
-
-    def write_message(self, text):
-        """Prints the line without disturbing the bar."""
-        tqdm.tqdm.write(text, file=self._stream or sys.stderr)
-
-    def close(self):
-        """Leaves the bar where it stands."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-    def _print_line(self, stream, progress: Progress) -> None:
-        now = time.monotonic()
-        last_step = progress.step == progress.num_steps
-        if now - self._last < self._every_seconds and not last_step:
-            return
-        self._last = now
-        losses = "  ".join(f"{n} {value}" for n, value in progress.losses().items())
-        total = f"/{progress.num_steps}" if progress.num_steps else ""
-        print(
-            f"step {progress.step}{total}  {progress.steps_per_second:.2f} steps/s  "
-            f"{progress.images_per_second:.2f} images/s  ETA {progress.eta()}  "
-            f"{losses}",
-            file=stream,
-            flush=True,
-        )
 
 
 class MultiWriter(Writer):
