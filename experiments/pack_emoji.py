@@ -6,16 +6,15 @@ again on the same pictures gives the same bytes. The licence and the labels go b
     python -m experiments.pack_emoji --source=fluent_emoji
 """
 
-import io
 import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
-from PIL import Image
 
 from stylejax.data import emoji
+from stylejax.image import files
 
 SOURCE = flags.DEFINE_string(
     "source", None, "folder with trainA … testB", required=True
@@ -25,12 +24,11 @@ OUT = flags.DEFINE_string("out", None, "target folder; default: inside the packa
 
 def encode(path: Path) -> bytes:
     """The picture as lossless WebP bytes, checked pixel by pixel."""
-    pixels = np.asarray(Image.open(path).convert("RGB"))
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "WEBP", lossless=True, quality=75, method=4)
-    if not np.array_equal(np.asarray(Image.open(stream).convert("RGB")), pixels):
+    pixels = files.read(path, compact=True)
+    data = files.to_bytes(pixels, suffix=".webp", quality=75, lossless=True)
+    if not np.array_equal(files.from_bytes(data, compact=True), pixels):
         raise AssertionError(f"{path} did not survive lossless packing")
-    return stream.getvalue()
+    return data
 
 
 def pack(folder: Path, archive: Path) -> int:

@@ -13,21 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PILImage
 
-from stylejax.image.listing import IMAGE_SUFFIXES, list_images
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "MAX_PIXELS",
-    "ImageFileError",
-    "as_float",
-    "from_bytes",
-    "list_images",
-    "read",
-    "resize_bicubic",
-    "size",
-    "to_png_bytes",
-    "write",
-]
+from stylejax.image.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from stylejax.image.listing import list_images as list_images
 
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
 
@@ -150,20 +137,11 @@ def write(path, image, *, quality: int = 95) -> Path:
       ValueError: The suffix is unknown or the array is no picture.
     """
     path = Path(path)
-    picture = _to_pil(image)
-    kind = PILImage.registered_extensions().get(path.suffix.lower())
-    if kind not in PILImage.SAVE:
-        raise ValueError(
-            f"expected a file name ending in .png or .jpg, got {str(path)!r}; rename it"
-        )
-    options = {"quality": quality} if kind in ("JPEG", "WEBP") else {}
-    if kind == "JPEG":
-        options["subsampling"] = 0
+    data = to_bytes(image, suffix=path.suffix, quality=quality)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as stream:
-            picture.save(stream, kind, **options)
+        partial.write_bytes(data)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -174,7 +152,7 @@ def to_png_bytes(image) -> bytes:
     """The picture as the bytes of an 8-bit PNG file.
 
     Args:
-      image: `h w 3` or `h w 1`, float in [0, 1] (clipped) or uint8.
+      image: See `to_bytes`.
 
     Returns:
       The encoded bytes.
@@ -182,8 +160,34 @@ def to_png_bytes(image) -> bytes:
     Raises:
       ValueError: The array is no picture.
     """
+    return to_bytes(image, suffix=".png")
+
+
+def to_bytes(image, *, suffix: str, quality: int = 95, lossless: bool = False) -> bytes:
+    """The picture as the bytes of an 8-bit image file.
+
+    Args:
+      image: `h w 3` or `h w 1`, float in [0, 1] (clipped) or uint8.
+      suffix: Names the format: ".png", ".jpg", ".webp" …
+      quality: Of lossy formats, 1 to 95.
+      lossless: Keep every pixel in WebP too (there `quality` is then effort).
+
+    Returns:
+      The encoded bytes.
+
+    Raises:
+      ValueError: The suffix is unknown or the array is no picture.
+    """
+    picture = _to_pil(image)
+    kind = PILImage.registered_extensions().get(suffix.lower())
+    if kind not in PILImage.SAVE:
+        raise ValueError(
+            f"expected a picture's suffix such as .png or .jpg, got {suffix!r}; rename"
+            " the file"
+        )
+    options = {"JPEG": {"subsampling": 0}, "WEBP": {"lossless": lossless}}.get(kind, {})
     stream = io.BytesIO()
-    _to_pil(image).save(stream, "PNG")
+    picture.save(stream, kind, quality=quality, **options)
     return stream.getvalue()
 
 

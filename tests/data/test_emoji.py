@@ -81,7 +81,7 @@ def test_it_is_small_and_carries_its_licence():
 def test_pixels_equal_the_original(dataset, data_dir, split):
     folder = data_dir / "fluent_emoji" / split
     source = getattr(dataset, sources.field_of_split(split))
-    assert source.names == sorted(path.stem for path in folder.glob("*.png"))
+    assert source.names == [path.stem for path in sorted(folder.glob("*.png"))]
     for index in range(0, len(source), 5):
         original = Image.open(folder / f"{source.names[index]}.png")
         assert original.mode == "RGB"

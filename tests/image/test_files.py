@@ -344,11 +344,12 @@ def test_failed_write_leaves_the_old_file(tmp_path, rgb, monkeypatch):
     path = files.write(tmp_path / "x.png", rgb)
     before = path.read_bytes()
 
-    def full(self, stream, *args, **options):
-        stream.write(b"half")
+    def full(self, data):
+        with self.open("wb") as stream:
+            stream.write(data[:9])
         raise OSError("disk full")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(files.Path, "write_bytes", full)
     with pytest.raises(OSError, match="disk full"):
         files.write(path, 255 - rgb)
     assert path.read_bytes() == before
@@ -358,7 +359,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, rgb, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "image", "part"),
     [
-        ("x.doc", np.zeros((2, 2, 3)), "x.doc"),
+        ("x.doc", np.zeros((2, 2, 3)), "'.doc'"),
         ("x", np.zeros((2, 2, 3)), ".png or .jpg"),
         ("x.png", np.zeros((1, 2, 2, 3)), "one image of a batch"),
         ("x.png", np.zeros((2, 2)), "(2, 2)"),
@@ -375,6 +376,13 @@ def test_png_bytes_round_trip(rgb):
     data = files.to_png_bytes(rgb)
     assert Image.open(io.BytesIO(data)).format == "PNG"
     np.testing.assert_array_equal(files.from_bytes(data), scaled(rgb))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".BMP"])
+def test_bytes_of_lossless_formats(generator, suffix):
+    noise = generator.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    data = files.to_bytes(noise, suffix=suffix, lossless=True)
+    np.testing.assert_array_equal(files.from_bytes(data, compact=True), noise)
 
 
 def test_resize_keeps_constants_and_ramps(generator):
