@@ -15,7 +15,7 @@ __all__ = ["__version__", "fit", "load"]
 _LAZY: dict[str, tuple[str, str | None]] = {
     "Translator": ("stylejax.api", "Translator"),
     "explain": ("stylejax.explain", None),
-    "fit": ("stylejax.api", "fit"),
+    "fit": ("stylejax.training", "fit"),
     "load": ("stylejax.api", "load"),
 }
 

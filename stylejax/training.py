@@ -1,0 +1,265 @@
+"""A whole training run in one call: data, devices, step, checkpoints, log, pictures.
+
+`fit` is what `experiments/train_cyclegan.py` and `stylejax demo` run; everything it
+puts together can be put together otherwise.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from stylejax import checks
+from stylejax.data import sources
+from stylejax.data.pipeline import (
+    PipelineConfig,
+    TrainIterator,
+    train_iterator,
+)
+from stylejax.image import panel
+from stylejax.methods import METHODS
+from stylejax.train import loop, parallel
+from stylejax.train.checkpoint import Checkpointer
+from stylejax.train.evaluate import Evaluator, make_evaluator
+from stylejax.train.writers import Writer, default_writer
+
+# Settings of the pipeline that change its speed and not its batches: a run may be
+# continued with others.
+_SPEED = ("num_threads", "prefetch", "cache_mb", "backend")
+_SHOWN = 8
+
+
+def fit(
+    dataset: str | sources.TwoDomainDataset,
+    config: Any,
+    *,
+    workdir: str | os.PathLike,
+    pipeline: PipelineConfig | None = None,
+    loop_config: loop.LoopConfig | None = None,
+    method: str = "cyclegan",
+    direction: str = "AtoB",
+    data_dir: str | None = None,
+    writer: Writer | None = None,
+) -> loop.RunResult:
+    """How the training ended; by then it is saved and can be loaded from `workdir`.
+
+    Trains on all devices of all processes and continues what it finds in `workdir`.
+
+    Args:
+        dataset: a name that `stylejax.data.sources.load` knows, or two domains.
+        config: the method's configuration; `steps_per_epoch` 0 is filled in.
+        workdir: gets checkpoints, log.jsonl, TensorBoard events and sample pictures.
+        pipeline: how batches are made; its `image_size` must be that of `config`.
+        loop_config: how long, and when to log, sample, evaluate and save; `num_steps` 0
+            stands for all epochs of `config`.
+        method: a key of `stylejax.methods.METHODS`.
+        direction: "BtoA" exchanges the two domains.
+        data_dir: where prepared `tfds:` sets lie.
+        writer: where to report; the usual files and a progress bar unless told.
+
+    Returns:
+        `RunResult`: the last state, why the training ended, its last numbers.
+
+    Raises:
+        ValueError: settings or pictures that do not fit each other.
+        FileNotFoundError: no such data, or nothing to resume where that was asked.
+        TrainingStopped: the losses were not finite too often in a row.
+    """
+    checks.check_choice(method, choices=METHODS, name="method")
+    workdir, module = Path(workdir), METHODS[method]
+    pipeline = pipeline or PipelineConfig(image_size=config.image_size)
+    if pipeline.image_size != config.image_size:
+        raise ValueError(
+            f"image_size: expected one for data and networks, got {pipeline.image_size}"
+            f" and {config.image_size}; set both to the same"
+        )
+    mesh = parallel.data_mesh()
+    parallel.check_batch(pipeline.batch_size, mesh)
+    data = _open(dataset, pipeline, direction=direction, data_dir=data_dir)
+    iterator = train_iterator(
+        data,
+        pipeline,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    config = _with_epochs(config, iterator)
+    loop_config = _with_end(loop_config or loop.LoopConfig(), config)
+    is_scored = loop_config.evaluate_every > 0
+    viewer = _Viewer(module, config, data, iterator, is_scored=is_scored)
+    described = _describe(method, data, config, pipeline) | {"direction": direction}
+
+    with parallel.fail_fast():
+        step = parallel.jit_step(module.make_train_step(config), mesh)
+        state = module.init(jax.random.key(config.seed), config)
+        with _reporting(workdir, writer, loop_config) as (reporter, checkpointer):
+            result = loop.run(
+                parallel.replicate(state, mesh),
+                step,
+                iterator,
+                config=loop_config,
+                config_dict=described,
+                workdir=workdir,
+                checkpointer=checkpointer,
+                writer=reporter,
+                evaluate_fn=viewer.evaluate if viewer.evaluator else None,
+                sample_fn=viewer.draw,
+                place_batch=functools.partial(parallel.place_batch, mesh=mesh),
+            )
+            if data.report.count:
+                reporter.write_message(data.report.summary())
+    return result
+
+
+def sample_grid(pictures: Mapping[str, np.ndarray], *, scale: int = 1) -> np.ndarray:
+    """One picture of what a translation GAN does: a row per example, both directions.
+
+    Args:
+        pictures: a, fake_b, cycled_a, identity_a and the same with a and b exchanged,
+            each `n h w 3` in [0, 1].
+        scale: of the pixels.
+
+    Returns:
+        `h w 3` in [0, 1].
+    """
+    columns = [
+        (title, pictures[name])
+        for side, other in ("ab", "ba")
+        for title, name in (
+            (f"real {side.upper()}", side),
+            (f"fake {other.upper()}", f"fake_{other}"),
+            ("cycled", f"cycled_{side}"),
+            ("identity", f"identity_{side}"),
+        )
+    ]
+    titles, images = zip(*columns, strict=True)
+    rows = list(zip(*images, strict=True))
+    return panel.grid(rows, column_titles=titles, scale=scale)
+
+
+class _Viewer:
+    """What is looked at during a training: test pictures, scored and drawn.
+
+    Parameters are taken to one device first, so that no process waits for another.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        config: Any,
+        data: sources.TwoDomainDataset,
+        iterator: TrainIterator,
+        *,
+        is_scored: bool,
+    ):
+        self.module, self.config = module, config
+        has_tests = len(data.test_a) > 0 and len(data.test_b) > 0
+        self.evaluator: Evaluator | None = None
+        if is_scored and has_tests:
+            self.evaluator = make_evaluator(data, image_size=config.image_size)
+        if has_tests:
+            tests = make_evaluator(
+                _first(data), image_size=config.image_size, batch_size=_SHOWN
+            )
+            self.shown = {"a": tests.test_a, "b": tests.test_b}
+        else:
+            samples = [iterator.sampler(i) for i in range(_SHOWN)]
+            self.shown = {n: np.stack([s[n] for s in samples]) for n in "ab"}
+        self._predict = jax.jit(module.predict, static_argnames=("config", "direction"))
+        self._sample = jax.jit(module.sample, static_argnames="config")
+
+    def evaluate(self, state: Any) -> Mapping[str, float]:
+        """The numbers of the test pictures."""
+        params = self._params(state)
+        assert self.evaluator is not None
+        return self.evaluator(
+            lambda x, direction: self._predict(
+                params, x, config=self.config, direction=direction
+            )
+        )
+
+    def draw(self, state: Any) -> Mapping[str, np.ndarray]:
+        """The grid of samples."""
+        out = self._sample(self._params(state), self.shown, config=self.config)
+        pictures = {name: np.asarray(image) for name, image in out.items()}
+        return {"samples": sample_grid(pictures | self.shown)}
+
+    def _params(self, state: Any) -> Any:
+        return jax.device_get(self.module.generator_params(state))
+
+
+@contextlib.contextmanager
+def _reporting(
+    workdir: Path, writer: Writer | None, loop_config: loop.LoopConfig
+) -> Iterator[tuple[Writer, Checkpointer]]:
+    """The writer and the checkpoints of a run, closed in order at the end."""
+    writer = writer or default_writer(workdir, process_index=jax.process_index())
+    with contextlib.closing(writer):
+        checkpointer = Checkpointer(
+            workdir / "checkpoints",
+            max_to_keep=loop_config.max_to_keep,
+            on_report=writer.write_message,
+        )
+        with checkpointer:
+            yield writer, checkpointer
+
+
+def _first(data: sources.TwoDomainDataset) -> sources.TwoDomainDataset:
+    """The data set with the first few test pictures alone, as many of each domain."""
+    count = min(_SHOWN, len(data.test_a), len(data.test_b))
+    return dataclasses.replace(
+        data,
+        test_a=[data.test_a[i] for i in range(count)],
+        test_b=[data.test_b[i] for i in range(count)],
+    )
+
+
+def _open(
+    dataset: str | sources.TwoDomainDataset,
+    pipeline: PipelineConfig,
+    *,
+    direction: str,
+    data_dir: str | None,
+) -> sources.TwoDomainDataset:
+    if not isinstance(dataset, str):
+        return dataset if direction == "AtoB" else dataset.swapped()
+    return sources.load(
+        dataset,
+        direction=direction,
+        on_bad_image=pipeline.on_bad_image,
+        data_dir=data_dir,
+    )
+
+
+def _with_epochs(config: Any, iterator: TrainIterator) -> Any:
+    if config.steps_per_epoch:
+        return config
+    return dataclasses.replace(config, steps_per_epoch=iterator.steps_per_epoch)
+
+
+def _with_end(loop_config: loop.LoopConfig, config: Any) -> loop.LoopConfig:
+    if loop_config.num_steps:
+        return loop_config
+    epochs = config.constant_epochs + config.decay_epochs
+    return dataclasses.replace(loop_config, num_steps=epochs * config.steps_per_epoch)
+
+
+def _describe(
+    method: str,
+    data: sources.TwoDomainDataset,
+    config: Any,
+    pipeline: PipelineConfig,
+) -> dict[str, Any]:
+    """What is written beside every checkpoint: all that shapes the training."""
+    settings = dataclasses.asdict(pipeline)
+    return {
+        "method": method,
+        "dataset": data.name,
+        "config": dataclasses.asdict(config),
+        "pipeline": {k: v for k, v in settings.items() if k not in _SPEED},
+    }
