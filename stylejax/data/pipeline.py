@@ -55,7 +55,7 @@ class PipelineConfig:
     upscale: bool = False
     num_threads: int = 2
     prefetch: int = 8
-    cache_mb: int = 256
+    cache_mb: int = 512
     seed: int = 0
     on_bad_image: str = "error"
     backend: str = "auto"

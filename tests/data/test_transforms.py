@@ -89,3 +89,13 @@ def test_a_cached_picture_is_not_changed(coordinates):
     for crop in crops(coordinates, flip=True, count=20):
         crop[:] = -1
     np.testing.assert_array_equal(coordinates, before)
+
+
+def test_mirroring_does_not_depend_on_the_place(coordinates):
+    plain, mirrored = (crops(coordinates, flip=flip) for flip in (False, True))
+    places = [
+        place
+        for place, a, b in zip(corners(plain), plain, mirrored, strict=True)
+        if not np.array_equal(a, b)
+    ]
+    assert set(places) == {(y, x) for y in range(3) for x in range(6)}
