@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from stylejax import checks, trees
 from stylejax.methods import METHODS
@@ -38,7 +39,9 @@ class Translator:
     params: Params
     card: str = ""
 
-    def translate(self, images: Image, *, direction: str = "AtoB") -> Image:
+    def translate(
+        self, images: Image | np.ndarray, *, direction: str = "AtoB"
+    ) -> Image:
         """The pictures in the other domain, at their own size.
 
         A pure, jitted function of the pictures: it can be differentiated, vmapped and

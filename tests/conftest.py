@@ -50,3 +50,34 @@ def weights_dir() -> Path:
 def generator() -> np.random.Generator:
     """A NumPy generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def random_state():
+    """config -> a CycleGAN state of random numbers, which compiles nothing."""
+    from stylejax.methods import cyclegan
+
+    def make(config, *, seed=0):
+        generator = np.random.default_rng(seed)
+        shapes = jax.eval_shape(
+            lambda key: cyclegan.init(key, config), jax.random.key(0)
+        )
+        return jax.tree.map(
+            lambda s: jax.device_put(generator.normal(0, 0.1, s.shape).astype(s.dtype)),
+            shapes,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_model(random_state, tmp_path_factory):
+    """A weights file of an untrained network: (path, its `Translator`)."""
+    from stylejax import api
+    from stylejax.methods import cyclegan
+
+    config = cyclegan.CycleGANConfig(ngf=2, num_blocks=1, image_size=16)
+    params = random_state(config).generator_params
+    model = api.Translator("cyclegan", config, params)
+    folder = tmp_path_factory.mktemp("model")
+    return model.save(folder / "small.safetensors", dtype="float32"), model

@@ -19,11 +19,9 @@ CONFIG = cyclegan.CycleGANConfig(
 
 
 @pytest.fixture(scope="module")
-def state():
-    state = cyclegan.init(jax.random.key(0), CONFIG)
-    # The average differs from the parameters, so that a mix-up shows.
-    average = jax.tree.map(lambda x: 1.5 * x, state.ema_params)
-    return state.replace(ema_params=average)
+def state(random_state):
+    # Every leaf is drawn anew: the average differs from the parameters.
+    return random_state(CONFIG)
 
 
 @pytest.fixture(scope="module")
