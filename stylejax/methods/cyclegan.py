@@ -318,9 +318,12 @@ def _step(
         generator_terms, state.generator_params, real, num_parts=parts
     )
     grads = across.mean(grads)
-    updates, generator_opt_state = optimizer.update(grads, state.generator_opt_state)
-    generator_params = optim.apply_updates(
-        state.generator_params, updates, config.generator_lr * factor
+    generator_params, generator_opt_state = optim.descend(
+        optimizer,
+        state.generator_params,
+        state.generator_opt_state,
+        grads,
+        rate=config.generator_lr * factor,
     )
 
     fakes = across.gather(fakes)
@@ -335,17 +338,20 @@ def _step(
         discriminator_terms, state.discriminator_params, judged, num_parts=parts
     )
     judge_grads = across.mean(judge_grads)
-    updates, discriminator_opt_state = optimizer.update(
-        judge_grads, state.discriminator_opt_state
-    )
-    discriminator_params = optim.apply_updates(
-        state.discriminator_params, updates, config.discriminator_lr * factor
+    discriminator_params, discriminator_opt_state = optim.descend(
+        optimizer,
+        state.discriminator_params,
+        state.discriminator_opt_state,
+        judge_grads,
+        rate=config.discriminator_lr * factor,
     )
 
     metrics = _metrics(across.mean(terms), across.mean(judge_terms))
-    metrics["norm/generator_gradient"] = trees.norm(grads)
-    metrics["norm/discriminator_gradient"] = trees.norm(judge_grads)
-    metrics["learning_rate"] = config.generator_lr * factor
+    metrics |= {
+        "norm/generator_gradient": trees.norm(grads),
+        "norm/discriminator_gradient": trees.norm(judge_grads),
+        "learning_rate": config.generator_lr * factor,
+    }
     moved = state.replace(
         generator_params=generator_params,
         discriminator_params=discriminator_params,

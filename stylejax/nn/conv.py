@@ -2,14 +2,8 @@
 
 Kernels are stored `kh kw in out`, activations `b h w c`. Parameters are float32;
 `dtype` is the dtype of the computation alone.
-
-On CPUs a convolution from or to very few channels (a picture's three) is written as
-one matrix product, which XLA runs faster there than its own convolution (2026-11,
-jax 0.10.2, 2 cores: 7x7, 3 to 32 and 32 to 3 channels at 64 px with gradients, 2.8x
-and 2.7x). Every other platform and shape gets XLA's own.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -21,7 +15,6 @@ from stylejax.checks import check_choice
 PADDING_MODES = ("zero", "reflect", "replicate")
 _NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-_FEW_CHANNELS = 4
 
 kernel_init = nn.initializers.normal(0.02)
 """N(0, 0.02), the initialisation of the CycleGAN reference code."""
@@ -64,41 +57,9 @@ def conv2d(x: jax.Array, kernel: jax.Array, *, stride: int = 1) -> jax.Array:
     Returns:
       Array `b h' w' o` with h' = (h - kh) // stride + 1.
     """
-    height, width, inputs, outputs = kernel.shape
-    plain = functools.partial(_conv_xla, stride=stride)
-    if height * width == 1 or stride > 1 or min(inputs, outputs) > _FEW_CHANNELS:
-        return plain(x, kernel)
-    fast = _conv_from_few if inputs <= outputs else _conv_to_few
-    return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
-
-
-def _conv_xla(x: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
     return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), "VALID", dimension_numbers=_DIMENSIONS
     )
-
-
-def _conv_from_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The patches of `x`, gathered once, times the kernel as a matrix."""
-    height, width, inputs, outputs = kernel.shape
-    h, w = x.shape[1] - height + 1, x.shape[2] - width + 1
-    rows, columns = range(height), range(width)
-    taps = [x[:, i : i + h, j : j + w] for i in rows for j in columns]
-    # Without the barrier XLA gathers the patches again inside the product.
-    patches = jax.lax.optimization_barrier(jnp.concatenate(taps, axis=-1))
-    return patches @ kernel.reshape(height * width * inputs, outputs)
-
-
-def _conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Every position times every tap of the kernel, then the shifted sums."""
-    height, width, inputs, outputs = kernel.shape
-    h, w = x.shape[1] - height + 1, x.shape[2] - width + 1
-    taps = kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
-    y = (x @ taps).reshape(*x.shape[:3], height, width, outputs)
-    y = jax.lax.optimization_barrier(y)
-    y = sum(y[:, :, j : j + w, :, j] for j in range(width))
-    y = jax.lax.optimization_barrier(y)
-    return sum(y[:, i : i + h, :, i] for i in range(height))
 
 
 def conv2d_transpose(

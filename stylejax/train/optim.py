@@ -66,18 +66,28 @@ def constant_then_linear(
     return jnp.maximum(0.0, 1.0 - decayed / (decay_epochs + 1))
 
 
-def apply_updates(params: optax.Params, updates: optax.Updates, rate: jax.Array):
-    """Returns `params - rate * updates`, leaf by leaf.
+def descend(
+    optimizer: optax.GradientTransformation,
+    params: optax.Params,
+    opt_state: optax.OptState,
+    grads: optax.Updates,
+    *,
+    rate: jax.Array,
+) -> tuple[optax.Params, optax.OptState]:
+    """Returns the parameters and the optimiser state after one update.
 
     Args:
+      optimizer: from `direction`.
       params: pytree of arrays.
-      updates: directions, same structure.
-      rate: float32 scalar.
+      opt_state: the optimiser's state.
+      grads: gradients like `params`.
+      rate: learning rate, float32 scalar.
 
     Returns:
-      Pytree like `params`.
+      (`params - rate * direction`, new optimiser state).
     """
-    return jax.tree.map(lambda p, u: p - rate * u, params, updates)
+    updates, opt_state = optimizer.update(grads, opt_state, params)
+    return jax.tree.map(lambda p, u: p - rate * u, params, updates), opt_state
 
 
 def moving_average(average, params, *, decay: float, step: jax.Array):
