@@ -240,24 +240,24 @@ _DISTANCES = {
 # Ink of the strokes, from the coordinates across and along them (in sides).
 
 
-def _stripes(across, along, frequency, size):
+def _stripes(across, along, frequency, size) -> np.ndarray:
     del along, size
     return np.float32(0.5) + np.float32(0.5) * np.cos(2 * np.pi * frequency * across)
 
 
-def _waves(across, along, frequency, size):
-    sway = np.float32(0.16) * np.sin(np.float32(2 * np.pi / 3) * frequency * along)
+def _waves(across, along, frequency, size) -> np.ndarray:
+    sway = np.float32(0.16) * np.cos(np.float32(2 * np.pi / 3) * frequency * along)
     return _stripes(across + sway / frequency, along, frequency, size)
 
 
-def _bars(across, along, frequency, size):
+def _bars(across, along, frequency, size) -> np.ndarray:
     del along
     phase = across * frequency
     offset = np.abs(phase - np.round(phase))
     return _coverage((offset - np.float32(0.25)) / frequency, size)
 
 
-def _dashes(across, along, frequency, size):
+def _dashes(across, along, frequency, size) -> np.ndarray:
     """Bars cut every three strokes' width, every second bar shifted by half a dash."""
     row = np.round(across * frequency)
     phase = along * frequency / np.float32(3.0) + np.float32(0.5) * np.mod(row, 2)

@@ -1,4 +1,4 @@
-"""The shapes world: pictures with known causes, so every translation has a known answer.
+"""The shapes world: pictures of known causes, so every translation has a known answer.
 
 Each picture is drawn on the fly from (seed, split, index). Its content (shape, x, y,
 scale, count) and its style (hue, frequency, orientation, texture) are drawn
@@ -49,7 +49,7 @@ __all__ = [
 
 # Objects of the largest scale in the widest group still stay inside the picture.
 POSITION_RANGE = (0.34, 0.66)
-SCALE_RANGE = (0.09, 0.145)
+SCALE_RANGE = (0.09, 0.14)
 # A test picture exists in both domains; a training picture in one.
 SPLITS = ("train_a", "train_b", "test")
 _CONTENT_STREAM, _STYLE_STREAM = 0, 1
