@@ -1,18 +1,16 @@
 """Checkpoints of a training: saved in the background, verified, kept and restored.
 
-The only door to orbax. A checkpoint is one directory per step holding the whole
-training state, the position in the data and the config. Orbax writes and commits it
-asynchronously; a thread then adds a SHA-256 manifest (see `manifest.py`), and only a
-checkpoint with a manifest counts. Whatever a killed process left half-done is removed
-before the same step is written again.
+A checkpoint is one directory per step with the whole training state, the position in
+the data and the config. Orbax, imported here alone, writes it asynchronously; a thread
+then adds a SHA-256 manifest, and only a checkpoint with a manifest counts. What a
+killed process left half-done is removed before the same step is written again.
 
-With several processes all of them must call `save` and `restore` on one shared file
-system; process 0 alone verifies, writes manifests and deletes.
+Of several processes, which share the directory, all must call `save` and `restore`;
+process 0 alone verifies, writes manifests and deletes.
 """
 
 import contextlib
 import dataclasses
-import math
 import os
 import pathlib
 import threading
@@ -23,6 +21,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from stylejax import checks, trees
 from stylejax.train import checkpoint_files, empty_leaves, manifest
 from stylejax.train.checkpoint_files import CheckpointError, print_report
 from stylejax.train.stopping import agree
@@ -34,7 +33,7 @@ class Restored:
 
     Attributes:
         step: the training step after which it was saved.
-        state: the whole state, placed like the template it was restored into.
+        state: the whole state, placed like the template.
         data_state: the position of the batch last consumed.
         config: the config the run was started with.
     """
@@ -70,8 +69,7 @@ class Checkpointer:
     ):
         if max_to_keep < 1:
             raise ValueError(f"expected max_to_keep of at least 1, got {max_to_keep}")
-        if best_mode not in ("min", "max"):
-            raise ValueError(f"expected best_mode min or max, got {best_mode!r}")
+        checks.check_choice(best_mode, choices=("min", "max"), name="best_mode")
         self.directory = pathlib.Path(directory).absolute()
         self.on_report = on_report
         self._max_to_keep = max_to_keep
@@ -90,21 +88,15 @@ class Checkpointer:
         self.close()
 
     def steps(self) -> list[int]:
-        """Returns the steps of all finished checkpoints, in ascending order.
-
-        Finished means that a readable manifest is there; its files are not compared.
-        """
-        return sorted(self._finished())
+        """Returns the steps of all finished checkpoints, in ascending order."""
+        return sorted(checkpoint_files.finished_steps(self.directory))
 
     def best(self) -> tuple[int, float] | None:
-        """Returns step and metric of the best finished checkpoint, or None.
-
-        Steps later than the one restored do not count.
-        """
-        present = self._finished()
-        limit = max(present, default=0) if self._current is None else self._current
-        past = {step: metric for step, metric in present.items() if step <= limit}
-        return checkpoint_files.best_step(past, mode=self._best_mode)
+        """Returns step and metric of the best one up to the present step, or None."""
+        present = checkpoint_files.finished_steps(self.directory)
+        if self._current is not None:
+            present = {s: m for s, m in present.items() if s <= self._current}
+        return checkpoint_files.best_step(present, mode=self._best_mode)
 
     def save(
         self,
@@ -118,14 +110,14 @@ class Checkpointer:
     ) -> bool:
         """Returns whether a save was started: False if this run holds the step already.
 
-        The state may be donated or changed as soon as this returns; files, manifest
-        and the removal of old checkpoints follow in the background.
+        The state may be donated as soon as this returns; the rest of the work, with
+        the manifest and the removal of old checkpoints, is done in the background.
 
         Args:
             step: the training step just done.
             state: a pytree of arrays.
-            data_state: JSON-able, the same on every process.
-            config: JSON-able.
+            data_state: position in the data, JSON-able, the same on every process.
+            config: what was trained, JSON-able.
             metric: the score of this state, for choosing the best one.
             wait: return only when the checkpoint is finished.
 
@@ -165,44 +157,41 @@ class Checkpointer:
     ) -> Restored | None:
         """Returns the checkpoint asked for, or None if no finished one exists.
 
-        Damaged checkpoints are reported in one line each; for "latest" the one
-        before is used.
+        For "latest" a damaged one is reported and the one before it used.
 
         Args:
-            template: a pytree of arrays or `jax.ShapeDtypeStruct`s with the shapes,
-                types and shardings wanted.
+            template: a pytree of arrays or `jax.ShapeDtypeStruct`s: what to restore.
             step: a number, "latest" (or None) or "best".
-            check_config: called with the saved config before the state is read; may
-                raise to refuse it.
+            check_config: may raise on seeing the saved config, before the state.
 
         Returns:
             The restored leaves bit for bit, with the shardings of the template.
 
         Raises:
-            CheckpointError: checkpoints exist but none is whole, the step asked for
-                is missing or damaged, or the state has another structure.
+            CheckpointError: what is there is damaged or has another structure.
         """
         self.wait()
         self.open()
-        chosen = agree(lambda: self._choose(step))
+        chosen = agree(
+            lambda: checkpoint_files.choose_step(
+                self.directory,
+                step=step,
+                best_mode=self._best_mode,
+                on_report=self.on_report,
+            )
+        )
         if chosen is None:
             return None
         path = self.directory / str(chosen)
         config = _read_json(path / "config")
         if check_config is not None:
             check_config(config)
+        wanted = empty_leaves.abstract(empty_leaves.without_empty(template))
+        _check_structure(path, wanted)
         items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(
-                empty_leaves.abstract(empty_leaves.without_empty(template))
-            ),
-            data_state=ocp.args.JsonRestore(),
+            state=ocp.args.StandardRestore(wanted), data_state=ocp.args.JsonRestore()
         )
-        try:
-            found = self._manager.restore(chosen, args=items)
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"checkpoint {path} does not fit this state: {_first_line(error)}"
-            ) from error
+        found = self._manager.restore(chosen, args=items)
         self._current = chosen
         state = empty_leaves.with_empty(found.state, template)
         return Restored(chosen, state, found.data_state, config)
@@ -211,25 +200,23 @@ class Checkpointer:
         """Blocks until the checkpoint being saved, if any, is finished.
 
         Raises:
-            CheckpointError: it could not be written.
+            CheckpointError: it could not be written, and why.
         """
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
         error, self._failure = self._failure, None
         if error is not None:
             step, self._current = self._current, None
             self._drop_manager()
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise CheckpointError(
                 f"checkpoint {self.directory / str(step)} could not be written: "
-                f"{_first_line(error)}; free space or mend the directory, then go on "
-                "with --resume=auto"
+                f"{reason}; free space or mend the directory, then use --resume=auto"
             ) from error
 
     def open(self) -> None:
-        """Takes hold of the directory: creates, locks and tidies it. Once is enough.
-
-        `save` and `restore` do so themselves.
+        """Creates, locks and tidies the directory; `save` and `restore` do so too.
 
         Raises:
             CheckpointError: another training is writing there.
@@ -273,8 +260,6 @@ class Checkpointer:
         try:
             self._manager.wait_until_finished()
             if jax.process_index() == 0:
-                if metric is not None and not math.isfinite(metric):
-                    metric = None
                 path = self.directory / str(step)
                 manifest.write_manifest(path, step=step, metric=metric)
                 checkpoint_files.retain(
@@ -287,27 +272,13 @@ class Checkpointer:
         except Exception as error:  # handed to the caller of the next `wait`
             self._failure = error
 
-    def _finished(self) -> dict[int, float | None]:
-        return checkpoint_files.finished_steps(self.directory)
 
-    def _choose(self, step: int | str | None) -> int | None:
-        """Returns the step to restore, its files compared with its manifest."""
-        if step == "best":
-            best = self.best()
-            step = best[0] if best is not None else "latest"
-        if isinstance(step, int):
-            return checkpoint_files.whole_step(self.directory, step)
-        return checkpoint_files.newest_whole_step(
-            self.directory, on_report=self.on_report
-        )
-
-
-def read_config(directory: str | os.PathLike, *, step: int | None = None) -> dict:
-    """Returns the config a run was started with, from its newest whole checkpoint.
+def read_config(directory: str | os.PathLike, *, step: int | str | None = None) -> dict:
+    """Returns the config a run was started with.
 
     Args:
-        directory: a working directory, its `checkpoints` folder, or one step in it.
-        step: another step than the newest.
+        directory: as for `restore_params`.
+        step: as for `restore_params`.
 
     Returns:
         The dictionary that was given to `Checkpointer.save`.
@@ -316,7 +287,7 @@ def read_config(directory: str | os.PathLike, *, step: int | None = None) -> dic
         FileNotFoundError: no finished checkpoint is there.
         CheckpointError: the step asked for is missing or damaged.
     """
-    folder, step = checkpoint_files.locate(directory, step)
+    folder, step = checkpoint_files.locate(directory, step=step)
     return _read_json(folder / str(step) / "config")
 
 
@@ -342,10 +313,9 @@ def restore_params(
         FileNotFoundError: no finished checkpoint is there.
         CheckpointError: the step asked for is missing or damaged.
     """
-    folder, step = checkpoint_files.locate(directory, step)
+    folder, step = checkpoint_files.locate(directory, step=step)
     path = folder / str(step) / "state"
-    reader = ocp.PyTreeCheckpointHandler()
-    try:
+    with _tree_reader() as reader:
         tree = reader.metadata(path).tree
         wanted = {name: tree[name] for name in names if name in tree}
         as_numpy = jax.tree.map(
@@ -355,18 +325,26 @@ def restore_params(
             item=wanted, restore_args=as_numpy, partial_restore=True
         )
         return reader.restore(path, args=items)
-    finally:
-        reader.close()
+
+
+def _check_structure(path: pathlib.Path, wanted: Any) -> None:
+    """Refuses a checkpoint whose leaves differ in name, shape or type."""
+    with _tree_reader() as reader:
+        saved = reader.metadata(path / "state").tree
+    saved = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), saved)
+    difference = trees.difference(wanted, saved, limit=3).splitlines()
+    if difference:
+        raise CheckpointError(
+            f"checkpoint {path} does not fit this state: {'; '.join(difference)}"
+        )
+
+
+def _tree_reader() -> Any:
+    """Returns, in a context, a reader of trees that needs no template."""
+    return contextlib.closing(ocp.PyTreeCheckpointHandler())
 
 
 def _read_json(path: pathlib.Path) -> dict:
     """Returns a dictionary that was saved as one JSON item."""
-    reader = ocp.JsonCheckpointHandler()
-    try:
+    with contextlib.closing(ocp.JsonCheckpointHandler()) as reader:
         return reader.restore(path)
-    finally:
-        reader.close()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

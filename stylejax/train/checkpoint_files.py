@@ -151,17 +151,47 @@ def newest_whole_step(
     return None
 
 
+def choose_step(
+    directory: str | os.PathLike,
+    *,
+    step: int | str | None = "latest",
+    best_mode: str = "min",
+    on_report: Callable[[str], None] = print_report,
+) -> int | None:
+    """Returns the whole checkpoint that was asked for, or None if there is none.
+
+    Args:
+        directory: where a run keeps its checkpoints; it may not exist.
+        step: a number, "best", or "latest" (or None) for the newest whole one.
+        best_mode: whether "min" or "max" of the metric is best; where no checkpoint
+            has one, the newest is taken.
+        on_report: called with one line for every newer checkpoint passed over.
+
+    Returns:
+        The step, or None if no save was ever finished here.
+
+    Raises:
+        CheckpointError: the one asked for is missing or damaged, or all are.
+    """
+    if step == "best":
+        best = best_step(finished_steps(directory), mode=best_mode)
+        step = None if best is None else best[0]
+    if step is None or step == "latest":
+        return newest_whole_step(directory, on_report=on_report)
+    return whole_step(directory, int(step))
+
+
 def locate(
     directory: str | os.PathLike,
-    step: int | str | None = None,
     *,
+    step: int | str | None = None,
     on_report: Callable[[str], None] = print_report,
 ) -> tuple[pathlib.Path, int]:
     """Returns the folder of the checkpoints and a whole step in it.
 
     Args:
         directory: a working directory, its `checkpoints` folder, or one step in it.
-        step: a number, "best" (lowest metric), or None or "latest" for the newest.
+        step: a number, "best" (lowest metric), or None for the newest.
         on_report: called with one line for every newer checkpoint passed over.
 
     Returns:
@@ -176,18 +206,13 @@ def locate(
         folder, step = folder.parent, int(folder.name)
     elif (folder / "checkpoints").is_dir():
         folder = folder / "checkpoints"
-    if step == "best":
-        best = best_step(finished_steps(folder))
-        step = best[0] if best is not None else None
-    if step is None or step == "latest":
-        step = newest_whole_step(folder, on_report=on_report)
-        if step is None:
-            raise FileNotFoundError(
-                f"expected a finished checkpoint in {folder}, found none; give the "
-                "working directory of a training that has saved at least once"
-            )
-        return folder, step
-    return folder, whole_step(folder, int(step))
+    step = choose_step(folder, step=step, on_report=on_report)
+    if step is None:
+        raise FileNotFoundError(
+            f"expected a finished checkpoint in {folder}, found none; give the "
+            "working directory of a training that has saved at least once"
+        )
+    return folder, step
 
 
 def delete_step(directory: str | os.PathLike, step: int) -> None:

@@ -80,8 +80,7 @@ def run(
         iterator: `next` gives a batch, `get_state` and `set_state` its position.
         config: when to do what.
         config_dict: everything that shapes the training, JSON-able, saved with every
-            checkpoint; a resumed run must bring the same, fields of `LoopConfig` and
-            `workdir` aside.
+            checkpoint; a resumed run must bring the same, `MAY_DIFFER` aside.
         workdir: gets `summary.json`.
         checkpointer: where the run is saved; the caller closes it.
         writer: where it reports; the caller closes it.

@@ -8,6 +8,7 @@ is found by comparing. It guards itself with a digest of its own content.
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -52,11 +53,13 @@ def write_manifest(
     Args:
         directory: a checkpoint that nothing writes to any more.
         step: the training step it holds.
-        metric: the score it reached, where one is known.
+        metric: the score it reached; one that is not finite counts as none.
 
     Returns:
         The manifest: `step`, `metric`, `files` (path -> size and sha256), `digest`.
     """
+    if metric is not None and not math.isfinite(metric):
+        metric = None
     directory = pathlib.Path(directory)
     files = {
         name: {"size": path.stat().st_size, "sha256": file_digest(path)}

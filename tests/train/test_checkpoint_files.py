@@ -72,6 +72,17 @@ def test_asking_for_a_step_says_what_is_there(tmp_path):
         files.whole_step(tmp_path, 20)
 
 
+def test_choosing_by_number_best_or_latest(tmp_path):
+    for step, metric in ((10, 1.0), (20, 2.0), (30, None)):
+        _make(tmp_path, step, metric=metric)
+    assert files.choose_step(tmp_path, step=20) == 20
+    assert files.choose_step(tmp_path, step="best") == 10
+    assert files.choose_step(tmp_path, step="best", best_mode="max") == 20
+    assert files.choose_step(tmp_path) == files.choose_step(tmp_path, step=None) == 30
+    _make(tmp_path / "plain", 5)
+    assert files.choose_step(tmp_path / "plain", step="best") == 5
+
+
 @pytest.mark.parametrize("where", [".", "checkpoints", "checkpoints/10"])
 def test_locate_accepts_workdir_folder_and_step(tmp_path, where):
     _make(tmp_path / "checkpoints", 10, metric=1.0)
@@ -79,9 +90,9 @@ def test_locate_accepts_workdir_folder_and_step(tmp_path, where):
     expected = 10 if where.endswith("10") else 20
     folder = tmp_path / "checkpoints"
     assert files.locate(tmp_path / where) == (folder, expected)
-    assert files.locate(tmp_path / where, 10) == (folder, 10)
+    assert files.locate(tmp_path / where, step=10) == (folder, 10)
     if expected == 20:
-        assert files.locate(tmp_path / where, "best") == (folder, 10)
+        assert files.locate(tmp_path / where, step="best") == (folder, 10)
 
 
 def test_locate_without_checkpoint_says_what_to_give(tmp_path):
