@@ -12,7 +12,6 @@ and contact_sheet.png. Needs no TensorFlow. Afterwards: --dataset=tfds:OUT/my_se
 
 import functools
 import json
-from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
@@ -30,7 +29,11 @@ from stylejax.data.survey import (
     named_splits,
     survey,
 )
-from stylejax.data.two_domain_builder import verify_two_domain, write_two_domain
+from stylejax.data.two_domain_builder import (
+    new_directory,
+    verify_two_domain,
+    write_two_domain,
+)
 from stylejax.image import files
 
 _INPUT = flags.DEFINE_string(
@@ -54,16 +57,14 @@ define_flags(SurveyConfig)
 def main(argv):
     """Surveys the folders, writes the data set, reads it back, reports."""
     refuse_arguments(argv)
-    two = bool(_INPUT_A.value and _INPUT_B.value)
-    if bool(_INPUT.value) == two:
+    new_directory(_OUT.value, name=_NAME.value, version=_VERSION.value)  # or stop now
+    root, a, b = _INPUT.value, _INPUT_A.value, _INPUT_B.value
+    if root and not (a or b):
+        splits = named_splits(root)
+    elif a and b and not root:
+        splits = cut_splits(a, b, test_fraction=_TEST.value, seed=_SEED.value)
+    else:
         raise ValueError("expected either --input, or --input_a and --input_b")
-    splits = (
-        cut_splits(
-            _INPUT_A.value, _INPUT_B.value, test_fraction=_TEST.value, seed=_SEED.value
-        )
-        if two
-        else named_splits(_INPUT.value)
-    )
     bar = functools.partial(tqdm, desc="reading", unit="picture")
     found = survey(splits, config_from_flags(SurveyConfig), progress=bar)
     print(*found.broken.values(), sep="\n", end="\n" if found.broken else "")
@@ -73,7 +74,7 @@ def main(argv):
         )
     written = write_two_domain(
         found.kept,
-        Path(_OUT.value),
+        _OUT.value,
         name=_NAME.value,
         version=_VERSION.value,
         paired=found.paired,
@@ -104,7 +105,7 @@ def report(summary):
             f" {len(crossing)} of them across train and test"
         )
         for group in crossing[:5]:
-            print("  " + " = ".join(group["files"]))
+            print("  " + " and ".join(group["files"]))
     largest, out = summary["largest_difference_read_back"], summary["directory"]
     print(f"read back and compared, largest difference {largest:.5f}")
     print(f"look at {out}/contact_sheet.png; train with --dataset=tfds:{out}")

@@ -12,6 +12,7 @@ function of its input. `render` is there for any other target.
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -273,7 +274,7 @@ def load_shapes(
                 f"{name}: expected a whole number of at least {least}, got {value!r}"
             )
     world = ShapesWorld(seed=seed, size=size, spread=spread)
-    opened = {
+    opened: dict[str, Any] = {
         f"{part}_{domain}": ShapesSource(
             world,
             domain=domain,

@@ -97,7 +97,7 @@ class Survey:
         return self.splits[split][name]
 
 
-def named_splits(root: Path) -> dict[str, dict[str, Path]]:
+def named_splits(root: Path | str) -> dict[str, dict[str, Path]]:
     """Returns the files of a folder with trainA and trainB, perhaps testA and testB.
 
     Args:
@@ -120,7 +120,11 @@ def named_splits(root: Path) -> dict[str, dict[str, Path]]:
 
 
 def cut_splits(
-    folder_a: Path, folder_b: Path, *, test_fraction: float = 0.1, seed: int = 0
+    folder_a: Path | str,
+    folder_b: Path | str,
+    *,
+    test_fraction: float = 0.1,
+    seed: int = 0,
 ) -> dict[str, dict[str, Path]]:
     """Returns the files of two folders, a random share of each set aside as the test.
 

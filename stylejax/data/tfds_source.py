@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def load_tfds(
             f" {', '.join(builder.info.features or ['none'])}; prepare folders with:"
             f" {_command('', data_dir)}"
         )
-    opened = {
+    opened: dict[str, Any] = {
         sources.field_of_split(split): TfdsSource(builder, split)
         if split in builder.info.splits
         else sources.ArraySource([])

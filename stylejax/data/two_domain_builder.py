@@ -41,7 +41,7 @@ class Written:
 
 def write_two_domain(
     splits: Mapping[str, Mapping[str, Path]],
-    out_dir: Path,
+    out_dir: Path | str,
     *,
     name: str = "two_domain",
     version: str = "1.0.0",
@@ -71,12 +71,8 @@ def write_two_domain(
       ValueError: on a bad name, version or set of splits, or an unreadable picture.
       FileExistsError: if that version is there already.
     """
-    _check(splits, name, version, paired)
-    directory = Path(out_dir).expanduser() / name / version
-    if directory.exists():
-        raise FileExistsError(
-            f"{directory} exists already; remove it, or choose another name or version"
-        )
+    directory = new_directory(out_dir, name=name, version=version)
+    _check(splits, paired)
     reencoded: list[str] = []
     builder_class = _builder_class(
         splits,
@@ -134,13 +130,36 @@ def verify_two_domain(
     return largest
 
 
-def _check(splits, name: str, version: str, paired: bool) -> None:
+def new_directory(out_dir: Path | str, *, name: str, version: str) -> Path:
+    """Returns where a data set of this name and version will lie; nothing is made.
+
+    Args:
+      out_dir: the folder that receives NAME/VERSION.
+      name: name of the data set, lower case with underscores.
+      version: three numbers, "1.0.0".
+
+    Returns:
+      OUT/NAME/VERSION.
+
+    Raises:
+      ValueError: on a bad name or version.
+      FileExistsError: if it is there already.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(
             f"name: expected lower case letters, digits and underscores, got {name!r}"
         )
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(f"version: expected three numbers as 1.0.0, got {version!r}")
+    directory = Path(out_dir).expanduser() / name / version
+    if directory.exists():
+        raise FileExistsError(
+            f"{directory} exists already; remove it, or choose another name or version"
+        )
+    return directory
+
+
+def _check(splits, paired: bool) -> None:
     unknown = set(splits) - set(SPLITS)
     empty = [s for s in SPLITS[:2] if not splits.get(s)]
     if unknown or empty:

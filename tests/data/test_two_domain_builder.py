@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 
 from stylejax.data.two_domain_builder import (
     SPLITS,
+    new_directory,
     stored_bytes,
     verify_two_domain,
     write_two_domain,
@@ -141,6 +142,8 @@ def test_an_existing_version_is_left_alone(splits, tmp_path):
     with pytest.raises(FileExistsError, match="exists already; remove it"):
         write_two_domain(splits, tmp_path)
     assert (directory / "dataset_info.json").read_bytes() == before
+    other = new_directory(tmp_path, name="two_domain", version="1.0.1")
+    assert other == directory.parent / "1.0.1" and not other.exists()
 
 
 def test_two_sets_of_one_name_can_be_written(splits, tmp_path):
