@@ -15,6 +15,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [*MODULES, *sorted((ROOT / "experiments").glob("*.py"))]
 GRAB_BAGS = {"utils", "util", "helpers", "helper", "common", "misc"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 60
+# A whole method lives in one file, its configuration and docstrings included.
+MAX_METHOD_LINES = 500
 
 
 def public_functions(tree: ast.Module):
@@ -97,7 +99,9 @@ def test_every_module_has_a_test_file(path):
 @pytest.mark.parametrize("path", SOURCES, ids=identifier)
 def test_files_and_functions_stay_small(path):
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= MAX_FILE_LINES
+    is_method = path.parent.name == "methods"
+    limit = MAX_METHOD_LINES if is_method else MAX_FILE_LINES
+    assert text.count("\n") <= limit
     long = {
         node.name: node.end_lineno - node.lineno + 1
         for node in ast.walk(ast.parse(text))

@@ -20,17 +20,12 @@ from flax import linen as nn
 from stylejax import checks, trees
 from stylejax.image import color, resize
 from stylejax.losses import adversarial, cycle, regularizers
-from stylejax.models.patch_discriminator import PatchDiscriminator, PixelDiscriminator
-from stylejax.models.resnet_generator import ResNetGenerator
-from stylejax.models.unet_generator import UNetGenerator
-from stylejax.train import augment, gradients, image_pool, optim
+from stylejax.models import translation
+from stylejax.train import augment, gradients, image_pool, optim, skipping
 from stylejax.train.state import CycleGANState
 from stylejax.typing import Image, Metrics, Params
 
 DIRECTIONS = ("AtoB", "BtoA")
-GENERATORS = ("resnet", "unet")
-DISCRIMINATORS = ("patch", "pixel")
-DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,20 +75,6 @@ class Networks(NamedTuple):
     discriminator: nn.Module
 
 
-def num_downs(config: CycleGANConfig) -> int:
-    """Returns how often the generator halves the sides of a picture.
-
-    Args:
-      config: the method's configuration.
-
-    Returns:
-      Whole number; sides must divide by 2 to this power.
-    """
-    if config.num_downs:
-        return config.num_downs
-    return 2 if config.generator == "resnet" else (config.image_size).bit_length() - 1
-
-
 def networks(config: CycleGANConfig) -> Networks:
     """Returns the generator and discriminator modules that `config` describes.
 
@@ -106,28 +87,27 @@ def networks(config: CycleGANConfig) -> Networks:
     Raises:
       ValueError: a name that is not offered.
     """
-    checks.check_choice(config.generator, choices=GENERATORS, name="generator")
-    checks.check_choice(
-        config.discriminator, choices=DISCRIMINATORS, name="discriminator"
+    generator = translation.make_generator(
+        config.generator,
+        ngf=config.ngf,
+        num_blocks=config.num_blocks,
+        num_downs=_num_downs(config),
+        upsample=config.upsample,
+        dtype=config.dtype,
+        remat=config.remat,
     )
-    checks.check_choice(config.dtype, choices=DTYPES, name="dtype")
-    dtype, downs = jnp.dtype(config.dtype), num_downs(config)
-    if config.generator == "resnet":
-        generator = ResNetGenerator(
-            config.ngf,
-            config.num_blocks,
-            downs,
-            config.upsample,
-            dtype=dtype,
-            remat=config.remat,
-        )
-    else:
-        generator = UNetGenerator(config.ngf, downs, dtype=dtype)
-    if config.discriminator == "patch":
-        discriminator = PatchDiscriminator(config.ndf, config.num_layers, dtype=dtype)
-    else:
-        discriminator = PixelDiscriminator(config.ndf, dtype=dtype)
+    discriminator = translation.make_discriminator(
+        config.discriminator,
+        ndf=config.ndf,
+        num_layers=config.num_layers,
+        dtype=config.dtype,
+    )
     return Networks(generator, discriminator)
+
+
+def _num_downs(config: CycleGANConfig) -> int:
+    default = translation.num_halvings(config.generator, image_size=config.image_size)
+    return config.num_downs or default
 
 
 def init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
@@ -143,7 +123,7 @@ def init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
     Raises:
       ValueError: `image_size` does not divide by 2 to the number of halvings.
     """
-    multiple = 2 ** num_downs(config)
+    multiple = 2 ** _num_downs(config)
     if config.image_size % multiple:
         raise ValueError(
             f"image_size: expected a multiple of {multiple} for this generator, got"
@@ -346,6 +326,9 @@ def _step(
         rate=config.discriminator_lr * factor,
     )
 
+    average = optim.moving_average(
+        state.ema_params, generator_params, decay=config.ema_decay, step=state.step
+    )
     metrics = _metrics(across.mean(terms), across.mean(judge_terms))
     metrics |= {
         "norm/generator_gradient": trees.norm(grads),
@@ -359,24 +342,11 @@ def _step(
         discriminator_opt_state=discriminator_opt_state,
         pool_a=pool_a,
         pool_b=pool_b,
-        ema_params=_average(state, generator_params, config),
+        ema_params=average,
     )
-    is_finite = trees.all_finite((metrics, grads, judge_grads))
-    return _keep_if(is_finite, moved, state, metrics)
-
-
-def _keep_if(is_finite, moved, state, metrics) -> tuple[CycleGANState, Metrics]:
-    """Returns the moved state, or the old one with its counters up."""
-    skipped = jnp.where(is_finite, 0, 1).astype(jnp.int32)
-    kept = trees.select(is_finite, moved, state)
-    in_a_row = (state.skipped_in_a_row + skipped) * skipped
-    counters = {
-        "skipped_in_a_row": in_a_row,
-        "skipped_total": state.skipped_total + skipped,
-    }
-    return kept.replace(step=state.step + 1, **counters), metrics | counters | {
-        "skipped": skipped
-    }
+    checked = (metrics, grads, judge_grads)
+    kept, counters = skipping.keep_if_finite(moved, state, checked=checked)
+    return kept, metrics | counters
 
 
 def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
@@ -385,14 +355,6 @@ def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
         steps_per_epoch=config.steps_per_epoch,
         constant_epochs=config.constant_epochs,
         decay_epochs=config.decay_epochs,
-    )
-
-
-def _average(state: CycleGANState, params: Params, config: CycleGANConfig) -> Params:
-    if not config.ema_decay:
-        return state.ema_params
-    return optim.moving_average(
-        state.ema_params, params, decay=config.ema_decay, step=state.step
     )
 
 
@@ -445,7 +407,7 @@ def predict(
     """
     checks.check_image(images, name="images")
     checks.check_choice(direction, choices=DIRECTIONS, name="direction")
-    padded, size = resize.pad_to_multiple(images, 2 ** num_downs(config))
+    padded, size = resize.pad_to_multiple(images, 2 ** _num_downs(config))
     generator = networks(config).generator
     translated = generator.apply({"params": params[direction]}, color.to_signed(padded))
     return resize.crop_to(color.from_signed(translated), size)

@@ -65,7 +65,9 @@ class Evaluator:
           Pictures `n h w 3` in [0, 1].
         """
         source = self.test_a if direction == "AtoB" else self.test_b
-        return _in_batches(lambda x: translate_fn(x, direction), source, self.batch_size)
+        return _in_batches(
+            lambda x: translate_fn(x, direction), source, self.batch_size
+        )
 
     def _paired(self, translate_fn: TranslateFn) -> dict[str, float]:
         numbers: dict[str, float] = {}
@@ -135,7 +137,9 @@ def make_evaluator(
         )
 
     def gather(source: Sequence) -> np.ndarray:
-        batches = evaluation_batches(source, image_size=image_size, batch_size=batch_size)
+        batches = evaluation_batches(
+            source, image_size=image_size, batch_size=batch_size
+        )
         images = np.concatenate(list(batches))
         return images[:max_images] if max_images else images
 
@@ -145,7 +149,7 @@ def make_evaluator(
 
 
 def _in_batches(fn: Callable, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Returns `fn` of all pictures; the last batch is filled up, so one shape compiles."""
+    """Returns `fn` of all; a short last batch is filled up, so one shape compiles."""
     outputs = []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]

@@ -90,7 +90,9 @@ def descend(
     return jax.tree.map(lambda p, u: p - rate * u, params, updates), opt_state
 
 
-def moving_average(average, params, *, decay: float, step: jax.Array):
+def moving_average(
+    average: optax.Params, params: optax.Params, *, decay: float, step: jax.Array
+) -> optax.Params:
     """Returns the exponential moving average of `params` after one more step.
 
     The decay is min(decay, (1 + step) / (10 + step)), so that the random first
@@ -99,12 +101,14 @@ def moving_average(average, params, *, decay: float, step: jax.Array):
     Args:
       average: pytree before the step.
       params: pytree of the new parameters.
-      decay: weight of the old average in [0, 1).
+      decay: weight of the old average in [0, 1); 0 is off and returns `average`.
       step: int32 scalar, steps taken.
 
     Returns:
       Pytree like `params`.
     """
+    if not decay:
+        return average
     warm = (1.0 + step) / (10.0 + step)
     kept = jnp.minimum(decay, warm)
     return optax.incremental_update(params, average, 1.0 - kept)

@@ -1,0 +1,73 @@
+"""Learning rates, updates and averages against numbers worked out by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stylejax.train import optim
+
+
+def factors(steps, **rule):
+    return [float(optim.constant_then_linear(jnp.array(s), **rule)) for s in steps]
+
+
+def test_schedule_is_the_references_staircase():
+    rule = {"steps_per_epoch": 10, "constant_epochs": 100, "decay_epochs": 100}
+    # Epoch 100 is the last at full rate, epoch 200 has 1/101 left, then it is over.
+    steps = [0, 999, 1000, 1009, 1010, 1999, 2000, 5000]
+    expected = [1, 1, 100 / 101, 100 / 101, 99 / 101, 1 / 101, 0, 0]
+    assert factors(steps, **rule) == pytest.approx(expected, abs=1e-6)
+
+
+def test_adam_takes_its_first_step_of_the_learning_rate():
+    optimizer = optim.direction("adam", beta1=0.5, beta2=0.999)
+    params, grads = {"w": jnp.array([1.0, 1.0])}, {"w": jnp.array([3.0, -0.01])}
+    moved, _ = optim.descend(
+        optimizer, params, optimizer.init(params), grads, rate=jnp.array(0.1)
+    )
+    np.testing.assert_allclose(moved["w"], [0.9, 1.1], rtol=1e-5)
+
+
+def test_adam_by_hand_for_three_steps():
+    optimizer = optim.direction("adam", beta1=0.5, beta2=0.9)
+    params, state, m, v, expected = jnp.array([1.0]), None, 0.0, 0.0, 1.0
+    state = optimizer.init(params)
+    for t, g in enumerate([0.5, -1.0, 0.25], start=1):
+        params, state = optim.descend(
+            optimizer, params, state, jnp.array([g]), rate=jnp.array(0.1)
+        )
+        m, v = 0.5 * m + 0.5 * g, 0.9 * v + 0.1 * g * g
+        direction = (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-8)
+        expected -= 0.1 * direction
+        assert float(params[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sgd_is_plain():
+    optimizer = optim.direction("sgd", beta1=0.5, beta2=0.999)
+    moved, _ = optim.descend(
+        optimizer,
+        jnp.array([1.0]),
+        optimizer.init(jnp.array([1.0])),
+        jnp.array([2.0]),
+        rate=jnp.array(0.25),
+    )
+    assert moved.tolist() == [0.5]
+
+
+def test_unknown_optimizer_lists_what_exists():
+    with pytest.raises(ValueError, match="optimizer: expected one of adam, sgd"):
+        optim.direction("lion", beta1=0.5, beta2=0.9)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (8, 0.5), (10**6, 0.9)])
+def test_moving_average_warms_up(step, kept):
+    average = jax.jit(optim.moving_average, static_argnames="decay")(
+        jnp.array([1.0]), jnp.array([0.0]), decay=0.9, step=jnp.array(step)
+    )
+    assert float(average[0]) == pytest.approx(kept, rel=1e-5)
+
+
+def test_no_moving_average_stays_empty():
+    params = {"w": jnp.ones(2)}
+    assert optim.moving_average({}, params, decay=0.0, step=jnp.array(3)) == {}
