@@ -9,12 +9,12 @@ import json
 import math
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
-import tensorboardX
 
 from stylejax.image import files
 from stylejax.train import manifest
@@ -99,9 +99,9 @@ class TensorBoardWriter(Writer):
             self._writer.close()
             self._writer = None
 
-    def _open(self) -> tensorboardX.SummaryWriter:
+    def _open(self) -> Any:
         if self._writer is None:
-            self._writer = tensorboardX.SummaryWriter(
+            self._writer = _import_tensorboardx().SummaryWriter(
                 str(self.directory), purge_step=self._purge_step, flush_secs=30
             )
         return self._writer
@@ -195,6 +195,23 @@ def default_writer(
             ProgressBar(stream),
         ]
     )
+
+
+def _import_tensorboardx() -> Any:
+    """Returns tensorboardX, kept from importing PyTorch along with it.
+
+    Version 2.6.5 (2026-11) imports PyTorch wherever that is installed, for features
+    not used here: seconds of start-up and several hundred MB of memory.
+    """
+    if "torch" in sys.modules:
+        import tensorboardX
+    else:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+        try:
+            import tensorboardX
+        finally:
+            del sys.modules["torch"]
+    return tensorboardX
 
 
 def _json_number(value: float | None) -> float | int | None:

@@ -1,6 +1,10 @@
 """Logs, events and pictures: what is written, and what a resumed run forgets."""
 
 import json
+import pathlib
+import subprocess
+import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ from tensorboardX.proto import event_pb2
 from stylejax.image import files
 from stylejax.train import writers
 from stylejax.train.progress import Writer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _lines(path):
@@ -95,6 +101,16 @@ def test_events_hold_scalars_and_pictures(tmp_path):
     assert scalars == {"loss": 0.25, "evaluation/score": 2.0}
     (image,) = [v.image for v in values if v.WhichOneof("value") == "image"]
     assert (image.height, image.width) == (4, 6)
+
+
+def test_pytorch_stays_out_though_tensorboardx_would_import_it():
+    code = (
+        "import sys; from stylejax.train.writers import TensorBoardWriter as W\n"
+        "w = W(sys.argv[1]); w.write_scalars(1, {'a': 1.0}); w.close()\n"
+        "assert 'tensorboardX' in sys.modules and 'torch' not in sys.modules"
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([sys.executable, "-c", code, directory], check=True, cwd=ROOT)
 
 
 def test_resumed_events_hide_the_future(tmp_path):
