@@ -185,7 +185,7 @@ def _load_file(path: Path) -> Translator:
 
 
 def _load_training(path: Path, step: int | str | None, use_ema: bool | None):
-    saved = checkpoint.read_config(path, step=step)  # type: ignore[arg-type]
+    saved = checkpoint.read_config(path, step=step)
     found = checkpoint.restore_params(path, step=step)
     average = found.get("ema_params") or {}
     if use_ema and not average:

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def fit(
     described = _describe(method, data, config, pipeline) | {"direction": direction}
 
     with parallel.fail_fast():
-        step = parallel.jit_step(module.make_train_step(config), mesh)
+        step = _jitted_step(method, config, mesh)
         state = module.init(jax.random.key(config.seed), config)
         with _reporting(workdir, writer, loop_config) as (reporter, checkpointer):
             result = loop.run(
@@ -114,6 +114,18 @@ def fit(
             if data.report.count:
                 reporter.write_message(data.report.summary())
     return result
+
+
+# Kept, so that a run that is continued in the same process compiles nothing twice.
+@functools.lru_cache(maxsize=4)
+def _jitted_step(method: str, config: Any, mesh: Any) -> Callable:
+    return parallel.jit_step(METHODS[method].make_train_step(config), mesh)
+
+
+@functools.cache
+def _jitted_views(module: Any) -> tuple[Callable, Callable]:
+    predict = jax.jit(module.predict, static_argnames=("config", "direction"))
+    return predict, jax.jit(module.sample, static_argnames="config")
 
 
 def sample_grid(pictures: Mapping[str, np.ndarray], *, scale: int = 1) -> np.ndarray:
@@ -170,8 +182,7 @@ class _Viewer:
         else:
             samples = [iterator.sampler(i) for i in range(_SHOWN)]
             self.shown = {n: np.stack([s[n] for s in samples]) for n in "ab"}
-        self._predict = jax.jit(module.predict, static_argnames=("config", "direction"))
-        self._sample = jax.jit(module.sample, static_argnames="config")
+        self._predict, self._sample = _jitted_views(module)
 
     def evaluate(self, state: Any) -> Mapping[str, float]:
         """The numbers of the test pictures."""

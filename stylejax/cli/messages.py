@@ -13,12 +13,9 @@ from contextlib import contextmanager
 from absl import flags
 
 MISTAKES = (ValueError, TypeError, OSError, flags.Error)
-# Errors of ours that are no mistake of the user; looked up by name, so that the
-# modules that define them (and jax) are not imported for a message.
-STOPS = {
-    ("stylejax.train.loop", "TrainingStopped"),
-    ("stylejax.train.parallel", "LostPeer"),
-}
+# Errors of ours that are no mistake of the user; known by name, so that the modules
+# that define them (and jax) are not imported for a message.
+STOPS = {"TrainingStopped", "LostPeer"}
 
 
 class UsageError(ValueError):
@@ -56,8 +53,8 @@ def exit_status(error: BaseException) -> int | None:
     """
     if isinstance(error, KeyboardInterrupt):
         return 130
-    kinds = {(cls.__module__, cls.__name__) for cls in type(error).__mro__}
-    if kinds & STOPS or is_out_of_memory(error):
+    is_ours = type(error).__module__.startswith("stylejax.")
+    if is_out_of_memory(error) or is_ours and type(error).__name__ in STOPS:
         return 1
     return 2 if isinstance(error, MISTAKES) else None
 

@@ -3,13 +3,11 @@
 import pytest
 
 from stylejax.cli import messages
+from stylejax.train import loop, parallel
 
 
 class TrainingStopped(RuntimeError):
-    """A namesake of the loop's error."""
-
-
-TrainingStopped.__module__ = "stylejax.train.loop"
+    """A namesake of the loop's error, in another package."""
 
 
 @pytest.mark.parametrize(
@@ -19,7 +17,9 @@ TrainingStopped.__module__ = "stylejax.train.loop"
         (FileNotFoundError("x"), 2),
         (TypeError("x"), 2),
         (messages.UsageError("x"), 2),
-        (TrainingStopped("x"), 1),
+        (loop.TrainingStopped("x"), 1),
+        (parallel.LostPeer("x"), 1),
+        (TrainingStopped("x"), None),
         (MemoryError(), 1),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), 1),
         (KeyboardInterrupt(), 130),
