@@ -15,6 +15,11 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(Path(tempfile.gettempdir()) / f"stylejax-jax-cache-{os.getuid()}"),
 )
+# Most of a test's time is compilation: a third less of it without LLVM's optimisation
+# (2026-11, jax 0.10.2: 6.8 s of CPU for 10.1 s, the smallest CycleGAN step).
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
+).strip()
 
 import jax
 import numpy as np

@@ -1,0 +1,105 @@
+"""Scores of translators whose answers are known."""
+
+import numpy as np
+import pytest
+
+from stylejax.data.sources import ArraySource, TwoDomainDataset
+from stylejax.train import evaluate
+
+
+def dataset(generator, paired, count=5, side=24):
+    a = generator.uniform(0.2, 0.6, (count, side, side, 3)).astype(np.float32)
+    b = (a + 0.2).astype(np.float32)
+    sources = [ArraySource(list(x)) for x in (a, b, a, b)]
+    return TwoDomainDataset("toy", *sources, paired=paired)
+
+
+@pytest.fixture
+def paired(generator):
+    return evaluate.make_evaluator(
+        dataset(generator, True), image_size=24, batch_size=2
+    )
+
+
+@pytest.fixture
+def unpaired(generator):
+    return evaluate.make_evaluator(
+        dataset(generator, False), image_size=24, batch_size=2
+    )
+
+
+def exact(x, direction):
+    return x + (0.2 if direction == "AtoB" else -0.2)
+
+
+def unchanged(x, direction):
+    return x
+
+
+def test_the_unchanged_input_has_ratio_one(paired):
+    numbers = paired(unchanged)
+    assert numbers["AtoB/l1"] == pytest.approx(51.0, rel=1e-4)
+    assert numbers["AtoB/l1_ratio"] == pytest.approx(1.0, rel=1e-5)
+    assert numbers["BtoA/psnr"] == pytest.approx(-10 * np.log10(0.04), rel=1e-4)
+    assert numbers["score"] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_exact_translator_is_perfect(paired):
+    numbers = paired(exact)
+    assert numbers["score"] == pytest.approx(0.0, abs=1e-5)
+    for direction in ("AtoB", "BtoA"):
+        assert numbers[f"{direction}/ssim"] == pytest.approx(1.0, abs=1e-5)
+        assert numbers[f"{direction}/gradient_energy_ratio"] == pytest.approx(
+            1, abs=1e-4
+        )
+
+
+def test_directions_are_scored_apart(paired):
+    numbers = paired(lambda x, d: exact(x, d) if d == "AtoB" else x)
+    assert numbers["AtoB/l1_ratio"] == pytest.approx(0.0, abs=1e-5)
+    assert numbers["BtoA/l1_ratio"] == pytest.approx(1.0, abs=1e-5)
+    assert numbers["score"] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_unpaired_sets_get_cycle_and_identity_and_no_score(unpaired):
+    numbers = unpaired(exact)
+    assert numbers["A/cycle_l1"] == pytest.approx(0.0, abs=1e-3)
+    assert numbers["B/cycle_l1"] == pytest.approx(0.0, abs=1e-3)
+    # A picture of A sent through B-to-A ought to stay: this translator moves it.
+    assert numbers["A/identity_l1"] == pytest.approx(51.0, rel=1e-4)
+    assert numbers["B/identity_l1"] == pytest.approx(51.0, rel=1e-4)
+    assert "score" not in numbers
+
+
+def test_cycles_go_there_and_back(unpaired):
+    numbers = unpaired(lambda x, d: x + (0.1 if d == "AtoB" else 0.0))
+    assert numbers["A/cycle_l1"] == pytest.approx(25.5, rel=1e-4)
+    assert numbers["A/identity_l1"] == pytest.approx(0.0, abs=1e-3)
+    assert numbers["B/identity_l1"] == pytest.approx(25.5, rel=1e-4)
+
+
+def test_every_picture_once_in_batches_of_one_shape(paired):
+    shapes = []
+
+    def note(x, direction):
+        shapes.append(x.shape)
+        return x
+
+    out = paired.translate(note, "BtoA")
+    np.testing.assert_array_equal(out, paired.test_b)
+    assert shapes == [(2, 24, 24, 3)] * 3
+
+
+def test_fewer_pictures_when_asked(generator):
+    evaluator = evaluate.make_evaluator(
+        dataset(generator, True), image_size=16, max_images=3
+    )
+    assert evaluator.test_a.shape == evaluator.test_b.shape == (3, 16, 16, 3)
+    assert evaluator(unchanged)["score"] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_set_without_test_pictures_is_refused(generator):
+    data = dataset(generator, True)
+    data.test_a = ArraySource([])
+    with pytest.raises(ValueError, match="no test picture in one domain of 'toy'"):
+        evaluate.make_evaluator(data, image_size=16)
