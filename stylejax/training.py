@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -72,48 +72,74 @@ def fit(
         TrainingStopped: the losses were not finite too often in a row.
     """
     checks.check_choice(method, choices=METHODS, name="method")
-    workdir, module = Path(workdir), METHODS[method]
     pipeline = pipeline or PipelineConfig(image_size=config.image_size)
+    mesh = parallel.data_mesh()
+    _check_pipeline(pipeline, config, mesh)
+    data = _open(dataset, pipeline, direction=direction, data_dir=data_dir)
+    index, count = jax.process_index(), jax.process_count()
+    iterator = train_iterator(data, pipeline, process_index=index, process_count=count)
+    config = _with_epochs(config, iterator)
+    settings = _Settings(
+        method,
+        config,
+        _with_end(loop_config or loop.LoopConfig(), config),
+        _describe(method, data, config, pipeline) | {"direction": direction},
+    )
+    with (
+        parallel.fail_fast(),
+        _reporting(Path(workdir), writer, settings.loop_config) as reporting,
+    ):
+        return _train(data, iterator, settings, mesh, Path(workdir), *reporting)
+
+
+class _Settings(NamedTuple):
+    """What a run is, all defaults filled in."""
+
+    method: str
+    config: Any
+    loop_config: loop.LoopConfig
+    described: dict[str, Any]
+
+
+def _train(
+    data: sources.TwoDomainDataset,
+    iterator: TrainIterator,
+    settings: _Settings,
+    mesh: Any,
+    workdir: Path,
+    writer: Writer,
+    checkpointer: Checkpointer,
+) -> loop.RunResult:
+    method, config, loop_config, described = settings
+    module = METHODS[method]
+    is_scored = loop_config.evaluate_every > 0
+    viewer = _Viewer(module, config, data, iterator, is_scored=is_scored)
+    state = module.init(jax.random.key(config.seed), config)
+    result = loop.run(
+        parallel.replicate(state, mesh),
+        _jitted_step(method, config, mesh),
+        iterator,
+        config=loop_config,
+        config_dict=described,
+        workdir=workdir,
+        checkpointer=checkpointer,
+        writer=writer,
+        evaluate_fn=viewer.evaluate if viewer.evaluator else None,
+        sample_fn=viewer.draw,
+        place_batch=functools.partial(parallel.place_batch, mesh=mesh),
+    )
+    if data.report.count:
+        writer.write_message(data.report.summary())
+    return result
+
+
+def _check_pipeline(pipeline: PipelineConfig, config: Any, mesh: Any) -> None:
     if pipeline.image_size != config.image_size:
         raise ValueError(
             f"image_size: expected one for data and networks, got {pipeline.image_size}"
             f" and {config.image_size}; set both to the same"
         )
-    mesh = parallel.data_mesh()
     parallel.check_batch(pipeline.batch_size, mesh)
-    data = _open(dataset, pipeline, direction=direction, data_dir=data_dir)
-    iterator = train_iterator(
-        data,
-        pipeline,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    config = _with_epochs(config, iterator)
-    loop_config = _with_end(loop_config or loop.LoopConfig(), config)
-    is_scored = loop_config.evaluate_every > 0
-    viewer = _Viewer(module, config, data, iterator, is_scored=is_scored)
-    described = _describe(method, data, config, pipeline) | {"direction": direction}
-
-    with parallel.fail_fast():
-        step = _jitted_step(method, config, mesh)
-        state = module.init(jax.random.key(config.seed), config)
-        with _reporting(workdir, writer, loop_config) as (reporter, checkpointer):
-            result = loop.run(
-                parallel.replicate(state, mesh),
-                step,
-                iterator,
-                config=loop_config,
-                config_dict=described,
-                workdir=workdir,
-                checkpointer=checkpointer,
-                writer=reporter,
-                evaluate_fn=viewer.evaluate if viewer.evaluator else None,
-                sample_fn=viewer.draw,
-                place_batch=functools.partial(parallel.place_batch, mesh=mesh),
-            )
-            if data.report.count:
-                reporter.write_message(data.report.summary())
-    return result
 
 
 # Kept, so that a run that is continued in the same process compiles nothing twice.

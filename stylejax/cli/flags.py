@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from absl import app, flags
+from absl import flags
 
 from stylejax.cli.messages import UsageError, one_line_errors
 
@@ -36,6 +36,7 @@ _DEFINE_MANY = {
     str: flags.DEFINE_multi_string,
 }
 _OURS = "stylejax"
+HELP = {"-h", "-help", "--help", "--helpshort", "--helpfull"}
 _TYPE = "stylejax_type"
 
 
@@ -102,13 +103,47 @@ def parse(
 
     Raises:
         flags.Error: an unknown flag or a bad value.
-        SystemExit: with status 0, after help was asked for and printed.
+        UsageError: a required flag is missing.
     """
     try:
         return flag_values(list(argv))[1:]
-    except SystemExit:
-        # absl's help flags end the program with status 1; asking is no failure.
-        raise SystemExit(0) from None
+    except flags.IllegalFlagValueError as error:
+        missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
+        if missing is None:
+            raise
+        raise UsageError(f"expected --{missing[1]}=…, got no such flag") from None
+
+
+def help_text(*, flag_values: flags.FlagValues = flags.FLAGS) -> str:
+    """The flags made by `define_flags`, a line or more for each.
+
+    Args:
+        flag_values: where they were defined.
+
+    Returns:
+        Text that ends without a line break.
+    """
+    lines = []
+    for name in sorted(flag_values):
+        flag = flag_values[name]
+        if not hasattr(flag, _TYPE):
+            continue
+        kind, choices, many = getattr(flag, _TYPE)
+        shown = "|".join(map(str, choices)) or kind.__name__
+        usage = f"--[no]{name}" if kind is bool else f"--{name}={shown}"
+        default = flag.default_unparsed
+        is_plain = default is None or default is False or default in ("", [])
+        notes = [] if is_plain else [f"default {default}"]
+        notes += ["may be repeated"] if many else []
+        # absl puts the choices of an enum before its help; they stand above already.
+        text = flag.help.removeprefix(f"<{shown}>: ").rstrip(".")
+        text = f"{text} ({', '.join(notes)})" if notes else text
+        indent = " " * 8
+        wrapped = textwrap.wrap(
+            text, 88, initial_indent=indent, subsequent_indent=indent
+        )
+        lines += [f"  {usage}", *wrapped]
+    return "\n".join(lines)
 
 
 def run_app(
@@ -132,8 +167,10 @@ def run_app(
         SystemExit: always.
     """
     argv = list(sys.argv if argv is None else argv)
-    if flag_values is flags.FLAGS:
-        app.define_help_flags()
+    if HELP & set(argv[1:]):
+        document = sys.modules[main.__module__].__doc__ or ""
+        print(f"{document.strip()}\n\n{help_text(flag_values=flag_values)}")
+        raise SystemExit(0)
     if "debug" not in flag_values:
         flags.DEFINE_bool(
             "debug", False, "Show the traceback of an error.", flag_values=flag_values

@@ -15,14 +15,19 @@ from typing import Any
 from absl import flags
 
 import stylejax
-from stylejax.cli.flags import config_from_flags, define_flags, parse
+from stylejax.cli.flags import (
+    HELP,
+    config_from_flags,
+    define_flags,
+    help_text,
+    parse,
+)
 from stylejax.cli.messages import UsageError, one_line_errors
 
 COMMANDS = {
     "demo": "train, resume, translate, score and explain in a few minutes",
     "translate": "translate pictures with a trained model",
 }
-HELP = {"-h", "--help", "-help", "help", "--helpfull", "--helpshort"}
 
 
 def entry_point() -> None:
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         SystemExit: after one line on stderr, with status 2 for a user's mistake.
     """
     arguments = list(arguments)
-    if not arguments or arguments[0] in HELP:
+    if not arguments or arguments[0] in {*HELP, "help"}:
         print(overview())
         return 0
     if arguments[0] == "--version":
@@ -80,7 +85,7 @@ def _run(name: str, command: Any, arguments: list[str]) -> int:
     )
     program = f"stylejax {name}"
     if HELP & set(arguments):
-        print(f"usage: {command.USAGE}\n{values.get_help()}")
+        print(f"usage: {command.USAGE}\n\n{help_text(flag_values=values)}")
         return 0
     with one_line_errors(program):
         positional = parse([program, *arguments], flag_values=values)

@@ -7,6 +7,7 @@ import pytest
 from absl import flags
 
 from stylejax.cli import flags as cli_flags
+from stylejax.cli.messages import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,7 @@ def test_a_field_without_default_is_a_required_flag(values):
     class Needs:
         out: str
 
-    with pytest.raises(flags.IllegalFlagValueError, match="out"):
+    with pytest.raises(UsageError, match="expected --out="):
         parsed(values, types=(Needs,))
 
 
@@ -171,3 +172,14 @@ def test_arguments_are_refused_where_flags_are_expected():
     cli_flags.refuse_arguments(["tool"])
     with pytest.raises(ValueError, match="got 'x'"):
         cli_flags.refuse_arguments(["tool", "x"])
+
+
+def test_help_lists_our_flags_with_their_defaults(values, capsys):
+    flags.DEFINE_integer("foreign", 0, "not ours", flag_values=values)
+    cli_flags.define_flags(Model, flag_values=values)
+    assert run(values, lambda argv: 3, "--width=1", "--help") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Flags made from dataclasses")  # this module's docstring
+    assert "--width=int\n        how wide, in channels (default 64)" in text
+    assert "--kind=resnet|unet" in text and "--[no]deep" in text
+    assert "(may be repeated)" in text and "foreign" not in text
