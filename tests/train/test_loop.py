@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from stylejax.train.checkpoint import Checkpointer
 from stylejax.train.loop import LoopConfig, TrainingStopped
 from stylejax.train.progress import Writer
 from tests.train import toy
+
+ROOT = pathlib.Path(toy.__file__).parents[2]
 
 
 class Recorder(Writer):
@@ -236,10 +239,9 @@ def test_killed_at_random_moments_the_result_is_the_same(tmp_path):
     expected = toy.train(tmp_path / "whole", 60, log_every=1, checkpoint_every=3)
     workdir = tmp_path / "killed"
     command = [sys.executable, "-m", "tests.train.toy", str(workdir), "60", "0.05"]
-    root = pathlib.Path(toy.__file__).parents[2]
     generator = random.Random(0)
     for wanted in (7, 25):
-        child = subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
         log = workdir / "log.jsonl"
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and child.poll() is None:
@@ -258,3 +260,42 @@ def test_killed_at_random_moments_the_result_is_the_same(tmp_path):
     whole = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
     losses = [json.loads(line)["generator/total"] for line in whole]
     assert [line["generator/total"] for line in lines] == losses
+
+
+def _run_two_processes(workdir, num_steps, killed_at):
+    """The last line of both processes, which must end well."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    module = [sys.executable, "-m", "tests.train.two_process_loop"]
+    rest = [str(port), str(workdir), str(num_steps), str(killed_at)]
+    children = [
+        subprocess.Popen(
+            [*module, str(process), *rest], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for process in (0, 1)
+    ]
+    try:
+        outputs = [child.communicate(timeout=240)[0] for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    assert [child.returncode for child in children] == [0, 0]
+    return [output.splitlines()[-1] for output in outputs]
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(tmp_path):
+    """SIGTERM reaches one of them; both save at one step, resume, and end as one."""
+    expected = toy.train(tmp_path / "one", 24, log_every=1, checkpoint_every=4)
+    first = _run_two_processes(tmp_path / "two", 24, killed_at=9)
+    assert first[0] == first[1] and first[0].endswith(" sigterm")
+    assert 9 <= int(first[0].split()[0]) < 24
+    assert _run_two_processes(tmp_path / "two", 24, killed_at=0) == ["24 finished"] * 2
+    found = _saved_state(tmp_path / "two")
+    for x, y in zip(
+        jax.tree.leaves(found), jax.tree.leaves(expected.state), strict=True
+    ):
+        np.testing.assert_allclose(np.float32(x), np.float32(y), rtol=1e-4, atol=1e-5)
+    lines = (tmp_path / "two" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 25))
