@@ -90,12 +90,7 @@ def initialize_distributed(
     _check_peers(config)
     if config.num_processes == 1:
         return Peers(0, 1)
-    LAST_WORDS.prepare(
-        _who(config),
-        f"could not join its peers within {initialization_timeout} s; start every"
-        " process with the same --coordinator and --num_processes, ids from 0, and see"
-        " that the port is open",
-    )
+    LAST_WORDS.prepare(_who(config), _not_joined(config))
     try:
         joined = _join(config)
     except BaseException:
@@ -212,6 +207,14 @@ def _wait_for_coordinator(address: str, timeout: float) -> None:
 def _who(config: PeersConfig) -> str:
     name = f"process {config.process_id}" if config.process_id >= 0 else "this process"
     return f"{name} of {config.num_processes}" if config.num_processes else name
+
+
+def _not_joined(config: PeersConfig) -> str:
+    return (
+        f"could not join its peers within {config.initialization_timeout} s; start"
+        " every process with the same --coordinator and --num_processes, ids from 0,"
+        " and see that the port is open"
+    )
 
 
 def short(error: BaseException) -> str:
