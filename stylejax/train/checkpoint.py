@@ -137,7 +137,7 @@ class Checkpointer:
         self._current = step
         try:
             self._manager.save(step, args=items, force=True)
-        except OSError as error:
+        except (OSError, ValueError, RuntimeError) as error:
             self._failure = error
         else:
             self._thread = threading.Thread(
@@ -226,9 +226,7 @@ class Checkpointer:
         if jax.process_index() == 0 and self._lock is None:
             self._lock = checkpoint_files.lock_directory(self.directory)
             checkpoint_files.delete_leftovers(self.directory)
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=None, enable_async_checkpointing=True
-        )
+        options = ocp.CheckpointManagerOptions(enable_async_checkpointing=True)
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def close(self) -> None:
@@ -252,11 +250,12 @@ class Checkpointer:
         """Removes what an earlier process left of a step about to be written."""
         if jax.process_index() == 0:
             checkpoint_files.delete_step(self.directory, step)
+            checkpoint_files.delete_leftovers(self.directory)
         ocp.multihost.sync_global_processes(f"stylejax-discard-{step}")
         self._manager.reload()
 
     def _finish(self, step: int, metric: float | None) -> None:
-        """Waits for orbax, then writes the manifest and removes old checkpoints."""
+        """Waits for orbax, writes the manifest, removes old checkpoints."""
         try:
             self._manager.wait_until_finished()
             if jax.process_index() == 0:

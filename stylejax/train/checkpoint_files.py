@@ -289,10 +289,16 @@ def lock_directory(directory: str | os.PathLike) -> filelock.BaseFileLock | None
         The lock to release, or None on a file system without locks.
 
     Raises:
-        CheckpointError: another process holds it.
+        CheckpointError: another process holds it, or the directory cannot be made.
     """
     directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot create {directory}: {error.strerror}; choose another working "
+            "directory"
+        ) from error
     lock = filelock.FileLock(directory / LOCK_NAME)
     try:
         lock.acquire(timeout=0)

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import resource
+import signal
 import threading
 
 import flax.struct
@@ -258,6 +260,23 @@ def test_failed_save_is_one_line_and_the_next_one_succeeds(saver, monkeypatch):
     assert saver.steps() == [1]
     assert _save(saver, 2) is True
     assert saver.steps() == [1, 2]
+
+
+def test_full_disk_is_one_line_and_the_next_save_succeeds(saver):
+    _save(saver, 1)
+    state = {"w": jax.random.normal(jax.random.key(0), (200_000,))}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="could not be written") as caught:
+            _save(saver, 2, state=state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, former)
+    assert "\n" not in str(caught.value) and saver.steps() == [1]
+    assert _save(saver, 2, state=state) is True
+    assert sorted(os.listdir(saver.directory)) == [".lock", "1", "2"]
 
 
 def test_other_structure_is_one_clear_line(saver):

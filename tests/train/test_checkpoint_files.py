@@ -158,6 +158,12 @@ def test_second_writer_is_refused_until_the_first_lets_go(tmp_path):
     files.lock_directory(tmp_path).release()
 
 
+def test_file_in_the_way_of_the_directory_is_named(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(files.CheckpointError, match="cannot create .*Not a directory"):
+        files.lock_directory(tmp_path / "run" / "checkpoints")
+
+
 def test_reports_go_to_standard_error(capsys):
     files.print_report("hello")
     assert capsys.readouterr() == ("", "hello\n")
