@@ -1,0 +1,53 @@
+"""Beginning a training from parameters that exist, instead of from noise.
+
+Unlike a resume this starts a new run: step 0, fresh optimisers and pools, and settings
+of its own (learning rates, losses, size), as long as the networks are the same.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import jax.tree_util
+
+from stylejax import api, trees
+from stylejax.train import checkpoint
+
+
+def warm_start(state: Any, source: str | os.PathLike) -> Any:
+    """Returns the first state of a run whose networks begin as `source` has them.
+
+    Args:
+        state: a fresh state; says which networks are wanted.
+        source: a shipped name or .safetensors file (generators alone: discriminators
+            begin from noise), or the folder of a training (discriminators as well).
+
+    Returns:
+        A state like the one given. Generators and their moving average both begin with
+        what `stylejax.load` would translate with.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: its networks have other sizes; the first difference is named.
+    """
+    generators = _like(state.generator_params, api.load(source).params, source)
+    state = state.replace(generator_params=generators)
+    if state.ema_params:
+        state = state.replace(ema_params=generators)
+    if Path(source).expanduser().is_dir():
+        found = checkpoint.restore_params(source, names=("discriminator_params",))
+        judges = found["discriminator_params"]
+        judges = _like(state.discriminator_params, judges, source)
+        state = state.replace(discriminator_params=judges)
+    return state
+
+
+def _like(wanted: Any, found: Any, source: str | os.PathLike) -> Any:
+    difference = trees.difference(wanted, found, limit=1)
+    if difference:
+        raise ValueError(
+            f"init_from: expected networks of this config in {str(source)!r}, got"
+            f" {difference.splitlines()[0]}; use the settings it was trained with"
+        )
+    return jax.tree_util.tree_map(lambda w, f: jnp.asarray(f, w.dtype), wanted, found)
