@@ -21,31 +21,34 @@ from pathlib import Path
 import numpy as np
 import reference_cyclegan
 import reference_networks as reference
+import torch
 
 Recipe = reference_cyclegan.Recipe
 SIZE = 16
 NUM_UPDATES = 3
-SEED = 7
+SEED = 9
+ODD_WEIGHTS = {"cycle_weight": 4.0, "identity_weight": 0.25}
 CASES = {
     "adam_batch_1": (1, Recipe()),
-    "adam_batch_2": (2, Recipe(generator_lr=4e-4, discriminator_lr=1e-4)),
-    "sgd_batch_1": (
-        1,
-        Recipe(optimizer="sgd", generator_lr=2e-3, discriminator_lr=1e-2),
-    ),
-    "sgd_batch_2_resize": (
+    "adam_batch_2_resize": (
         2,
         Recipe(
-            optimizer="sgd",
-            generator_lr=2e-3,
-            discriminator_lr=1e-2,
             upsample="resize",
-            cycle_weight=4.0,
-            identity_weight=0.25,
+            generator_lr=4e-4,
+            discriminator_lr=1e-4,
+            **ODD_WEIGHTS,
+        ),
+    ),
+    "sgd_batch_2": (
+        2,
+        Recipe(
+            optimizer="sgd", generator_lr=1e-3, discriminator_lr=5e-3, **ODD_WEIGHTS
         ),
     ),
 }
-CASES_WITH_MOMENTS = ("adam_batch_2",)
+CASES_WITH_MOMENTS = ("adam_batch_2_resize",)
+MAX_ROUNDING = 1e-4
+NUM_TRIALS = 6
 
 # By batch size and domain: (swap, index), one row an update. With batch 1 the pools
 # fill in the first two updates; the decisions there must be ignored.
@@ -67,24 +70,72 @@ DECISIONS = {
 }
 
 
-def run_case(batch_size, recipe, start):
-    """The arrays stored for one recipe."""
-    model = reference_cyclegan.CycleGAN(recipe, SEED)
-    model.load_leaves(start)
+def draw_batches(batch_size):
+    """uint8 pictures `update b h w c` of both domains."""
     shape = (NUM_UPDATES, batch_size, SIZE, SIZE, 3)
     count = NUM_UPDATES * batch_size
-    batches = {
+    return {
         d: reference.draw_images(SEED + i, count, SIZE).reshape(shape)
         for i, d in enumerate("ab")
     }
-    metrics = []
+
+
+def train(batch_size, recipe, start, *, dtype=torch.float32):
+    """(the trained model, its batches, one dictionary of metrics an update)."""
+    model = reference_cyclegan.CycleGAN(recipe, SEED)
+    for network in model.networks.values():
+        network.to(dtype)
+    model.load_leaves(start)
+    batches, metrics = draw_batches(batch_size), []
     for step in range(NUM_UPDATES):
         decisions = {
             d: (swap[step], index[step])
             for d, (swap, index) in DECISIONS[batch_size].items()
         }
-        a, b = (reference.to_torch(batches[d][step]) for d in "ab")
+        a, b = (reference.to_torch(batches[d][step]).to(dtype) for d in "ab")
         metrics.append(model.update(a, b, decisions))
+    return model, batches, metrics
+
+
+def last_gradients(model):
+    """The gradient of every kernel at the last update."""
+    return {
+        f"{name}/{key}": p.grad.double().numpy()
+        for name, network in model.networks.items()
+        for key, p in network.named_parameters()
+        if key.endswith("weight")
+    }
+
+
+def rounding_error(model, batch_size, recipe, start):
+    """The largest relative change of a last gradient that rounding may cause.
+
+    Against float64 runs from the same start and from starts 2e-7 beside it: where an
+    activation is that close to zero, its ReLU decides the run by the order of a sum.
+    """
+    gradients, errors = last_gradients(model), []
+    for i in range(NUM_TRIALS):
+        random = np.random.default_rng(i)
+        scale = 2e-7 if i else 0.0
+        beside = {
+            k: v * (1 + scale * random.standard_normal(v.shape))
+            for k, v in start.items()
+        }
+        trial, _, _ = train(batch_size, recipe, beside, dtype=torch.float64)
+        errors += [
+            np.linalg.norm(gradients[k] - v) / np.linalg.norm(v)
+            for k, v in last_gradients(trial).items()
+        ]
+    return max(errors)
+
+
+def run_case(batch_size, recipe, start):
+    """(the arrays stored for one recipe, the trained model)."""
+    model, batches, metrics = train(batch_size, recipe, start)
+    error = rounding_error(model, batch_size, recipe, start)
+    print(f"rounding may change a last gradient by {error:.1e}")
+    if error > MAX_ROUNDING:
+        raise ValueError("a run decided by rounding is no golden: take another SEED")
     arrays = {"recipe": np.array(json.dumps(dataclasses.asdict(recipe)))}
     for d in "ab":
         swap, index = DECISIONS[batch_size][d]

@@ -23,7 +23,8 @@ def main():
             print(f"step        {name:20} {key:24} {errors[worst]:.2e}  at {worst}")
     moments = step_parity.measure_moments()
     worst = max(moments, key=moments.get)
-    print(f"step        adam_batch_2         moments {moments[worst]:.2e}  at {worst}")
+    label = f"{'adam_batch_2_resize':20} {'moments':24}"
+    print(f"step        {label} {moments[worst]:.2e}  at {worst}")
 
 
 if __name__ == "__main__":
