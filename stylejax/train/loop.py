@@ -244,7 +244,7 @@ class _Session:
         values = {n: float(v) for n, v in jax.device_get(dict(metrics)).items()}
         self.clock.lap()
         self.last_metrics |= values
-        for name, value in values.items():
+        for name, value in values.items() if self.config.log_every > 0 else ():
             self.window.setdefault(name, []).append(value)
         skipped = int(values.get("skipped_in_a_row", 0))
         if 0 < self.config.max_skipped_in_a_row <= skipped:

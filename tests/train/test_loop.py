@@ -104,6 +104,13 @@ def test_a_log_line_is_the_mean_since_the_last_one(tmp_path, recorder):
     assert recorder.scalars[-1][2]["images_per_second"] > 0
 
 
+def test_no_cadence_no_log(tmp_path, recorder):
+    result = toy.train(tmp_path, 6, writer=recorder, log_every=0, checkpoint_every=0)
+    assert recorder.scalars == [] and recorder.progress
+    assert result.last_metrics["generator/total"] > 0
+    assert _steps(tmp_path) == [6]
+
+
 def test_metrics_are_read_one_step_late(tmp_path, monkeypatch):
     order = []
     get = jax.device_get
