@@ -114,36 +114,21 @@ def parse(
         raise UsageError(f"expected --{missing[1]}=…, got no such flag") from None
 
 
-def help_text(*, flag_values: flags.FlagValues = flags.FLAGS) -> str:
-    """The flags made by `define_flags`, a line or more for each.
+def help_text(
+    *, flag_values: flags.FlagValues = flags.FLAGS, modules: Sequence[str] = ()
+) -> str:
+    """The flags made by `define_flags`, two lines or more for each.
 
     Args:
         flag_values: where they were defined.
+        modules: names of modules whose own flags are listed as well.
 
     Returns:
         Text that ends without a line break.
     """
-    lines = []
-    for name in sorted(flag_values):
-        flag = flag_values[name]
-        if not hasattr(flag, _TYPE):
-            continue
-        kind, choices, many = getattr(flag, _TYPE)
-        shown = "|".join(map(str, choices)) or kind.__name__
-        usage = f"--[no]{name}" if kind is bool else f"--{name}={shown}"
-        default = flag.default_unparsed
-        is_plain = default is None or default is False or default in ("", [])
-        notes = [] if is_plain else [f"default {default}"]
-        notes += ["may be repeated"] if many else []
-        # absl puts the choices of an enum before its help; they stand above already.
-        text = flag.help.removeprefix(f"<{shown}>: ").rstrip(".")
-        text = f"{text} ({', '.join(notes)})" if notes else text
-        indent = " " * 8
-        wrapped = textwrap.wrap(
-            text, 88, initial_indent=indent, subsequent_indent=indent
-        )
-        lines += [f"  {usage}", *wrapped]
-    return "\n".join(lines)
+    by_module = flag_values.flags_by_module_dict()
+    listed = {f.name: f for m in {_OURS, *modules} for f in by_module.get(m, [])}
+    return "\n".join(_flag_help(listed[name]) for name in sorted(listed))
 
 
 def run_app(
@@ -169,7 +154,10 @@ def run_app(
     argv = list(sys.argv if argv is None else argv)
     if HELP & set(argv[1:]):
         document = sys.modules[main.__module__].__doc__ or ""
-        print(f"{document.strip()}\n\n{help_text(flag_values=flag_values)}")
+        # absl knows the flags of the main module under the program's name.
+        modules = (argv[0], sys.argv[0], main.__module__)
+        listed = help_text(flag_values=flag_values, modules=modules)
+        print(f"{document.strip()}\n\n{listed}")
         raise SystemExit(0)
     if "debug" not in flag_values:
         flags.DEFINE_bool(
@@ -194,6 +182,23 @@ def refuse_arguments(argv: Sequence[str]) -> None:
     """
     if len(argv) > 1:
         raise UsageError(f"expected flags alone, got {argv[1]!r}; write --name=value")
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    is_bool = isinstance(flag, flags.BooleanFlag)
+    shown = "|".join(map(str, getattr(flag.parser, "enum_values", None) or ()))
+    # absl puts the choices of an enum before its help; they stand above already.
+    text = (flag.help or "").removeprefix(f"<{shown}>: ").rstrip(".")
+    value = shown or flag.flag_type().removeprefix("multi ")
+    usage = f"--[no]{flag.name}" if is_bool else f"--{flag.name}={value}"
+    default = flag.default
+    is_plain = default is None or default is False or default in ("", [])
+    notes = [] if is_plain else [f"default {default}"]
+    notes += ["may be repeated"] if isinstance(flag, flags.MultiFlag) else []
+    text = f"{text} ({', '.join(notes)})" if notes else text
+    indent = " " * 8
+    wrapped = textwrap.wrap(text, 88, initial_indent=indent, subsequent_indent=indent)
+    return "\n".join([f"  {usage}", *wrapped])
 
 
 def field_help(config_type: type) -> dict[str, str]:

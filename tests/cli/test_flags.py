@@ -175,7 +175,9 @@ def test_arguments_are_refused_where_flags_are_expected():
 
 
 def test_help_lists_our_flags_with_their_defaults(values, capsys):
-    flags.DEFINE_integer("foreign", 0, "not ours", flag_values=values)
+    flags.DEFINE_integer(
+        "foreign", 0, "not ours", flag_values=values, module_name="theirs"
+    )
     cli_flags.define_flags(Model, flag_values=values)
     assert run(values, lambda argv: 3, "--width=1", "--help") == 0
     text = capsys.readouterr().out
@@ -183,3 +185,5 @@ def test_help_lists_our_flags_with_their_defaults(values, capsys):
     assert "--width=int\n        how wide, in channels (default 64)" in text
     assert "--kind=resnet|unet" in text and "--[no]deep" in text
     assert "(may be repeated)" in text and "foreign" not in text
+    listed = cli_flags.help_text(flag_values=values, modules=["theirs"])
+    assert "--foreign=int\n        not ours (default 0)" in listed
