@@ -34,12 +34,15 @@ class RunConfig:
         dataset: emoji, folder:PATH, tfds:NAME_OR_DIR, shapes or shapes:key=value,….
         direction: AtoB, or BtoA to exchange the domains.
         data_dir: where prepared tfds sets lie; empty: where tfds itself keeps them.
+        init_from: model to begin with: a shipped name, a .safetensors file (generators)
+            or the folder of a training (discriminators as well).
     """
 
     workdir: str
     dataset: str = "emoji"
     direction: str = "AtoB"
     data_dir: str = ""
+    init_from: str = ""
 
 
 define_flags(RunConfig, CycleGANConfig, PipelineConfig, LoopConfig, PeersConfig)
@@ -58,6 +61,7 @@ def main(argv: list[str]) -> None:
         loop_config=config_from_flags(LoopConfig),
         direction=run.direction,
         data_dir=run.data_dir or None,
+        init_from=run.init_from,
     )
 
 

@@ -28,6 +28,7 @@ from stylejax.train import loop, parallel
 from stylejax.train.checkpoint import Checkpointer
 from stylejax.train.evaluate import Evaluator, make_evaluator
 from stylejax.train.writers import Writer, default_writer
+from stylejax.warm_start import warm_start
 
 # Settings of the pipeline that change its speed and not its batches: a run may be
 # continued with others.
@@ -45,6 +46,7 @@ def fit(
     method: str = "cyclegan",
     direction: str = "AtoB",
     data_dir: str | None = None,
+    init_from: str | os.PathLike = "",
     writer: Writer | None = None,
 ) -> loop.RunResult:
     """How the training ended; by then it is saved and can be loaded from `workdir`.
@@ -61,6 +63,8 @@ def fit(
         method: a key of `stylejax.methods.METHODS`.
         direction: "BtoA" exchanges the two domains.
         data_dir: where prepared `tfds:` sets lie.
+        init_from: a model to begin with instead of noise, see `warm_start`; a run that
+            is continued has begun already and ignores it.
         writer: where to report; the usual files and a progress bar unless told.
 
     Returns:
@@ -84,6 +88,7 @@ def fit(
         config,
         _with_end(loop_config or loop.LoopConfig(), config),
         _describe(method, data, config, pipeline) | {"direction": direction},
+        init_from,
     )
     with (
         parallel.fail_fast(),
@@ -99,6 +104,7 @@ class _Settings(NamedTuple):
     config: Any
     loop_config: loop.LoopConfig
     described: dict[str, Any]
+    init_from: str | os.PathLike
 
 
 def _train(
@@ -110,11 +116,13 @@ def _train(
     writer: Writer,
     checkpointer: Checkpointer,
 ) -> loop.RunResult:
-    method, config, loop_config, described = settings
+    method, config, loop_config, described, init_from = settings
     module = METHODS[method]
     is_scored = loop_config.evaluate_every > 0
     viewer = _Viewer(module, config, data, iterator, is_scored=is_scored)
     state = module.init(jax.random.key(config.seed), config)
+    if init_from:
+        state = warm_start(state, init_from)
     result = loop.run(
         parallel.replicate(state, mesh),
         _jitted_step(method, config, mesh),

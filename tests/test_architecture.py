@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(["models", "explain", "data", "pretrained"], 2),
     **dict.fromkeys(["train"], 3),
     **dict.fromkeys(["methods", "report"], 4),
-    **dict.fromkeys(["api", "training"], 5),
+    **dict.fromkeys(["api", "training", "warm_start"], 5),
     **dict.fromkeys(["cli"], 6),
 }
 # Rooms of one floor that may still use each other.
@@ -29,6 +29,8 @@ NEIGHBOURS = {
     ("metrics", "image"),
     ("metrics", "losses"),
     ("pretrained", "models"),
+    ("warm_start", "api"),
+    ("training", "warm_start"),
 }
 # Library -> the places below the repository that may import it. Lists of files
 # and of folders ("train/") below stylejax/; experiments are named in full.

@@ -113,6 +113,25 @@ def test_two_and_two_steps_are_four_bit_for_bit(whole, data, tmp_path):
         fit(data, other, loop_config=LOOP, **run)
 
 
+@pytest.mark.slow
+def test_a_new_run_may_begin_with_another_ones_networks(whole, data, tmp_path):
+    still = dataclasses.replace(CONFIG, generator_lr=0.0, discriminator_lr=0.0)
+    once = dataclasses.replace(LOOP, num_steps=1, evaluate_every=0, sample_every=0)
+    result = fit(
+        data,
+        still,
+        workdir=tmp_path,
+        pipeline=PIPELINE,
+        loop_config=once,
+        init_from=whole[0],
+        writer=Notes(),
+    )
+    assert result.step == 1
+    for name in ("generator_params", "discriminator_params"):
+        former, now = (getattr(r.state, name) for r in (whole[1], result))
+        jax.tree.map(np.testing.assert_array_equal, former, now)
+
+
 def test_sizes_must_agree(data, tmp_path):
     pipeline = dataclasses.replace(PIPELINE, image_size=20)
     with pytest.raises(ValueError, match="image_size: .* 20 and 16"):

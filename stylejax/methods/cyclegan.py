@@ -288,8 +288,7 @@ def _step(
     key = jax.random.fold_in(jax.random.key(config.seed), state.step)
     decisions, chance = _draw(key, across.size(batch["a"].shape[0]), config)
     decisions = pool_decisions or decisions
-    real = jax.tree.map(color.to_signed, {"a": batch["a"], "b": batch["b"]})
-    real |= across.share(chance)
+    real = {side: color.to_signed(batch[side]) for side in "ab"} | across.share(chance)
     factor = _learning_rate_factor(state.step, config)
     optimizer, parts = _optimizer(config), config.accumulate_steps
 
@@ -300,12 +299,9 @@ def _step(
         generator_terms, state.generator_params, real, num_parts=parts
     )
     grads = across.mean(grads)
+    rate = config.generator_lr * factor
     generator_params, generator_opt_state = optim.descend(
-        optimizer,
-        state.generator_params,
-        state.generator_opt_state,
-        grads,
-        rate=config.generator_lr * factor,
+        optimizer, state.generator_params, state.generator_opt_state, grads, rate=rate
     )
 
     fakes = across.gather(fakes)
@@ -320,7 +316,7 @@ def _step(
         discriminator_terms, state.discriminator_params, judged, num_parts=parts
     )
     judge_grads = across.mean(judge_grads)
-    discriminator_params, discriminator_opt_state = optim.descend(
+    judge_params, judge_opt_state = optim.descend(
         optimizer,
         state.discriminator_params,
         state.discriminator_opt_state,
@@ -328,27 +324,25 @@ def _step(
         rate=config.discriminator_lr * factor,
     )
 
-    average = optim.moving_average(
-        state.ema_params, generator_params, decay=config.ema_decay, step=state.step
-    )
-    metrics = _metrics(across.mean(terms), across.mean(judge_terms))
-    metrics |= {
-        "norm/generator_gradient": trees.norm(grads),
-        "norm/discriminator_gradient": trees.norm(judge_grads),
-        "learning_rate": config.generator_lr * factor,
-    }
+    metrics = _metrics(across.mean(terms), across.mean(judge_terms), grads, judge_grads)
     moved = state.replace(
         generator_params=generator_params,
-        discriminator_params=discriminator_params,
+        discriminator_params=judge_params,
         generator_opt_state=generator_opt_state,
-        discriminator_opt_state=discriminator_opt_state,
+        discriminator_opt_state=judge_opt_state,
         pool_a=pool_a,
         pool_b=pool_b,
-        ema_params=average,
+        ema_params=_average(state, generator_params, config),
     )
     checked = (metrics, grads, judge_grads)
     kept, counters = skipping.keep_if_finite(moved, state, checked=checked)
-    return kept, metrics | counters
+    return kept, metrics | counters | {"learning_rate": rate}
+
+
+def _average(state: CycleGANState, params: Params, config: CycleGANConfig) -> Params:
+    return optim.moving_average(
+        state.ema_params, params, decay=config.ema_decay, step=state.step
+    )
 
 
 def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
@@ -360,11 +354,13 @@ def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
     )
 
 
-def _metrics(terms: dict, judge_terms: dict) -> Metrics:
+def _metrics(terms: dict, judge_terms: dict, grads, judge_grads) -> Metrics:
     metrics = {f"generator/{name}": jnp.asarray(x) for name, x in terms.items()}
     metrics["generator/total"] = sum(terms.values())
     metrics |= {f"discriminator/{name}": x for name, x in judge_terms.items()}
     metrics["discriminator/total"] = sum(judge_terms.values())
+    metrics["norm/generator_gradient"] = trees.norm(grads)
+    metrics["norm/discriminator_gradient"] = trees.norm(judge_grads)
     return metrics
 
 
