@@ -38,7 +38,6 @@ class CycleGANConfig:
     num_blocks: int = 9  # residual blocks of the resnet generator
     num_downs: int = 0  # halvings; 0: 2 for resnet, log2(image_size) for unet
     upsample: str = "transpose"  # transpose (reference) or resize (no checkerboard)
-    input_skip: bool = False  # resnet draws changes of its input, not all of it
     discriminator: str = "patch"  # patch or pixel
     ndf: int = 64  # channels after the discriminator's first convolution
     num_layers: int = 3  # strided layers of the patch discriminator
@@ -96,7 +95,6 @@ def networks(config: CycleGANConfig) -> Networks:
         upsample=config.upsample,
         dtype=config.dtype,
         remat=config.remat,
-        input_skip=config.input_skip,
     )
     discriminator = translation.make_discriminator(
         config.discriminator,

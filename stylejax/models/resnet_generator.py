@@ -3,10 +3,9 @@
 Instance norm and ReLU follow every convolution but the last; residual blocks pad by
 reflection, strided and transposed convolutions by zeros, as the reference code does.
 
-Reference: Zhu et al. 2017, https://arxiv.org/abs/1703.10593. We differ in two
-options: `upsample="resize"` enlarges by nearest neighbour and convolves with
-reflection, which leaves no checkerboard; `input_skip` lets the network draw changes of
-its input instead of the whole picture.
+Reference: Zhu et al. 2017, https://arxiv.org/abs/1703.10593. We differ in one
+option: `upsample="resize"` enlarges by nearest neighbour and convolves with
+reflection, which leaves no checkerboard.
 """
 
 from typing import Any
@@ -39,29 +38,6 @@ class ResidualBlock(nn.Module):
         return x + instance_norm(y)
 
 
-def blend_towards_ends(x: jax.Array, share: jax.Array) -> jax.Array:
-    """Returns `x` moved by `share` of its distance to white, or to black if negative.
-
-        x + share (1 - x) where share > 0,  x + share (1 + x) elsewhere
-
-    Unlike `x + share` it never leaves the range, and unlike a sum before tanh it lets
-    pure white and black change as easily as grey.
-
-    Args:
-      x: pictures in [-1, 1].
-      share: numbers in [-1, 1], same shape.
-
-    Returns:
-      Pictures in [-1, 1].
-
-    Example:
-      >>> blend_towards_ends(jnp.array([0.0, 0.0, 1.0]), jnp.array([0.5, -1.0, 0.5]))
-      Array([ 0.5, -1. ,  1. ], dtype=float32)
-    """
-    distance = jnp.where(share > 0, 1.0 - x, 1.0 + x)
-    return x + share * distance
-
-
 class ResNetGenerator(nn.Module):
     """Pictures `b h w 3` in [-1, 1] to pictures of the same shape and range.
 
@@ -73,8 +49,6 @@ class ResNetGenerator(nn.Module):
       padding_mode: padding of the 7x7, residual and resize convolutions.
       dtype: dtype of the computation; parameters and norm moments stay float32.
       remat: recompute residual blocks in the backward pass instead of storing them.
-      input_skip: the output is the input, moved towards white or black by the share
-        the network says (`blend_towards_ends`); it starts close to the identity.
     """
 
     ngf: int = 64
@@ -84,7 +58,6 @@ class ResNetGenerator(nn.Module):
     padding_mode: str = "reflect"
     dtype: Any = jnp.float32
     remat: bool = False
-    input_skip: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -104,11 +77,8 @@ class ResNetGenerator(nn.Module):
         for i in range(self.num_downs):
             features = self.ngf * 2 ** (self.num_downs - 1 - i)
             y = nn.relu(instance_norm(self._enlarge(y, features, f"up_{i}")))
-        # A hundredth of the usual variance, so that training starts near "no change".
-        scale = 0.002 if self.input_skip else 0.02
-        y = Conv(x.shape[-1], 7, **wide, init_scale=scale, name="head")(y)
-        y = jnp.tanh(y.astype(jnp.float32))
-        return blend_towards_ends(x, y) if self.input_skip else y
+        y = Conv(x.shape[-1], 7, **wide, name="head")(y)
+        return jnp.tanh(y.astype(jnp.float32))
 
     def _enlarge(self, x: jax.Array, features: int, name: str) -> jax.Array:
         check_choice(self.upsample, choices=UPSAMPLE_KINDS, name="upsample")

@@ -46,7 +46,6 @@ def make_generator(
     upsample: str = "transpose",
     dtype: str = "float32",
     remat: bool = False,
-    input_skip: bool = False,
 ) -> nn.Module:
     """Returns the generator module of that name.
 
@@ -58,7 +57,6 @@ def make_generator(
       upsample: "transpose" or "resize", for "resnet".
       dtype: dtype of the computation.
       remat: recompute residual blocks in the backward pass, for "resnet".
-      input_skip: draw changes of the input, for "resnet".
 
     Returns:
       Flax module from and to pictures `b h w 3` in [-1, 1].
@@ -78,7 +76,6 @@ def make_generator(
         upsample,
         dtype=number,
         remat=remat,
-        input_skip=input_skip,
     )
 
 

@@ -103,7 +103,6 @@ class Conv(nn.Module):
       padding_mode: zero, reflect or replicate.
       use_bias: add one number per output channel.
       dtype: dtype of the computation.
-      init_scale: standard deviation of the first kernel.
     """
 
     features: int
@@ -113,13 +112,11 @@ class Conv(nn.Module):
     padding_mode: str = "zero"
     use_bias: bool = True
     dtype: Any = jnp.float32
-    init_scale: float = 0.02
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         size = self.kernel_size
         shape = (size, size, x.shape[-1], self.features)
-        kernel_init = nn.initializers.normal(self.init_scale)
         kernel = self.param("kernel", kernel_init, shape, jnp.float32)
         x = pad(x.astype(self.dtype), self.padding, mode=self.padding_mode)
         y = conv2d(x, kernel.astype(self.dtype), stride=self.stride)

@@ -10,7 +10,6 @@ from stylejax.models import translation
 GENERATORS = {
     "resnet": {"kind": "resnet", "num_downs": 2},
     "resnet_resize": {"kind": "resnet", "num_downs": 2, "upsample": "resize"},
-    "resnet_skip": {"kind": "resnet", "num_downs": 1, "input_skip": True},
     "resnet_remat": {"kind": "resnet", "num_downs": 2, "remat": True},
     "resnet_deep": {"kind": "resnet", "num_downs": 3},
     "unet": {"kind": "unet", "num_downs": 4},
