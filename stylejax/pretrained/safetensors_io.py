@@ -58,7 +58,8 @@ def save_params(
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     texts = {name: json.dumps(value) for name, value in metadata.items()}
     try:
-        safetensors.numpy.save_file(leaves, partial, metadata=texts)
+        # save_file would make a file that its owner alone can read.
+        partial.write_bytes(safetensors.numpy.save(leaves, metadata=texts))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

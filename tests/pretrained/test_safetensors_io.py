@@ -85,3 +85,12 @@ def test_metadata_of_others_stays_text(tmp_path):
     path = tmp_path / "a.safetensors"
     safetensors.numpy.save_file({"w": np.zeros(2)}, path, metadata={"format": "pt"})
     assert safetensors_io.load_params(path)[1] == {"format": "pt"}
+
+
+def test_others_may_read_the_file(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    path = safetensors_io.save_params(
+        tmp_path / "w.safetensors", {"a": np.ones(2, np.float32)}, metadata={}
+    )
+    assert path.stat().st_mode == plain.stat().st_mode
