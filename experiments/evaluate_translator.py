@@ -12,6 +12,7 @@ import datetime
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -48,7 +49,7 @@ def main(argv):
     def translate(images, direction):
         return model.translate(images, direction=direction)
 
-    card = paired_scorecard(evaluator, translate, seed=_SEED.value)
+    card: dict[str, Any] = paired_scorecard(evaluator, translate, seed=_SEED.value)
     if _CLASSIFY.value:
         add_classifiers(card, dataset, evaluator, translate, size)
     card |= {

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def without_bad(dataset, *, min_size: int | None = None):
       ValueError: A picture is bad and the mode is "error", or none is left.
     """
     skip = dataset.report.mode == "skip"
-    good = {}
+    good: dict[str, Any] = {}
     for field in ("train_a", "train_b", "test_a", "test_b"):
         decode = skip and field.startswith("test")
         if min_size or decode:

@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -82,6 +83,14 @@ class FolderSource:
         return str(self.files[index])
 
 
+class Pictures(Protocol):
+    """Anything with a length whose items are pictures, float32 `h w 3` in [0, 1]."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> np.ndarray: ...
+
+
 @dataclasses.dataclass
 class TwoDomainDataset:
     """Two picture domains: unpaired for training, for scoring paired where `paired`.
@@ -91,10 +100,10 @@ class TwoDomainDataset:
     """
 
     name: str
-    train_a: Sequence
-    train_b: Sequence
-    test_a: Sequence
-    test_b: Sequence
+    train_a: Pictures
+    train_b: Pictures
+    test_a: Pictures
+    test_b: Pictures
     paired: bool = False
     labels: dict | None = None
     report: BadImageReport = dataclasses.field(default_factory=BadImageReport)
@@ -211,7 +220,7 @@ def load_folder(path, *, paired: bool | None = None) -> TwoDomainDataset:
                 f" {', '.join(found[:6]) or 'no folder'}); put each domain's pictures"
                 " into trainA and trainB"
             )
-    opened = {
+    opened: dict[str, Any] = {
         field_of_split(split): FolderSource(root / split)
         if (root / split).is_dir()
         else ArraySource([])

@@ -185,9 +185,12 @@ def to_bytes(image, *, suffix: str, quality: int = 95, lossless: bool = False) -
             f"expected a picture's suffix such as .png or .jpg, got {suffix!r}; rename"
             " the file"
         )
-    options = {"JPEG": {"subsampling": 0}, "WEBP": {"lossless": lossless}}.get(kind, {})
+    options: dict[str, dict] = {
+        "JPEG": {"subsampling": 0},
+        "WEBP": {"lossless": lossless},
+    }
     stream = io.BytesIO()
-    picture.save(stream, kind, quality=quality, **options)
+    picture.save(stream, kind, quality=quality, **options.get(kind, {}))
     return stream.getvalue()
 
 
@@ -263,9 +266,8 @@ def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
         except ImageFileError:
             raise
         except MemoryError:
-            raise _too_large(
-                name, f"{image.width} x {image.height}", "memory"
-            ) from None
+            found = f"{image.width} x {image.height} pixels, more than memory holds"
+            raise _too_large(name, found) from None
         except Exception as error:  # decoders raise anything on broken data
             raise _broken(name, error) from None
     problem = _range_problem(pixels)

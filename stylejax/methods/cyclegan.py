@@ -11,7 +11,7 @@ differentiable augmentation, R1, total variation, other adversarial losses.
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -199,7 +199,8 @@ def _generator_terms(params: Params, judges: Params, batch: dict, config) -> tup
     fakes = {"a": out["fake_a"], "b": out["fake_b"]}
     kinds = augment.parse(config.augment)
 
-    terms = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0, "total_variation": 0.0}
+    names = ("adversarial", "cycle", "identity", "total_variation")
+    terms: dict[str, Any] = dict.fromkeys(names, 0.0)
     for side in "ab":
         seen = augment.apply(fakes[side], batch["draws"][side]["fake"], kinds=kinds)
         logits = judge.apply({"params": judges[side.upper()]}, seen)
@@ -323,7 +324,7 @@ def _step(
     )
 
     metrics = _metrics(across.mean(terms), across.mean(judge_terms), grads, judge_grads)
-    moved = state.replace(
+    moved = state.replace(  # type: ignore[attr-defined]
         generator_params=generator_params,
         discriminator_params=judge_params,
         generator_opt_state=generator_opt_state,

@@ -7,9 +7,11 @@ so no score is given there.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from stylejax.data.pipeline import evaluation_batches
@@ -84,7 +86,7 @@ class Evaluator:
                 f"{direction}/psnr": _mean(pixel.psnr, output, truth),
                 f"{direction}/ssim": _mean(pixel.ssim, output, truth),
                 f"{direction}/gradient_energy_ratio": float(
-                    pixel.gradient_energy_ratio(output, truth)
+                    pixel.gradient_energy_ratio(*map(jnp.asarray, (output, truth)))
                 ),
             }
         ratios = [numbers[f"{direction}/l1_ratio"] for direction, _ in _DIRECTIONS]
@@ -136,7 +138,7 @@ def make_evaluator(
             " switch evaluation off with --evaluate_every=0"
         )
 
-    def gather(source: Sequence) -> np.ndarray:
+    def gather(source: Any) -> np.ndarray:
         batches = evaluation_batches(
             source, image_size=image_size, batch_size=batch_size
         )

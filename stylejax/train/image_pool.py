@@ -25,7 +25,7 @@ class Decisions(NamedTuple):
     """
 
     swap: jax.Array
-    index: jax.Array
+    index: jax.Array  # type: ignore[assignment]  # hides tuple.index, on purpose
 
 
 @flax.struct.dataclass
