@@ -136,11 +136,10 @@ def init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
 def _init(key: jax.Array, config: CycleGANConfig) -> CycleGANState:
     nets, optimizer = networks(config), _optimizer(config)
     shape = (config.image_size, config.image_size, 3)
-    images = jnp.zeros((1, *shape))
     keys = jax.random.split(key, 4)
 
     def params_of(net: nn.Module, key: jax.Array) -> Params:
-        return net.init(key, images)["params"]
+        return translation.initial_params(key, net, image_size=config.image_size)
 
     generators = {
         d: params_of(nets.generator, keys[i]) for i, d in enumerate(DIRECTIONS)

@@ -16,7 +16,8 @@ PADDING_MODES = ("zero", "reflect", "replicate")
 _NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
-kernel_init = nn.initializers.normal(0.02)
+KERNEL_STD = 0.02
+kernel_init = nn.initializers.normal(KERNEL_STD)
 """N(0, 0.02), the initialisation of the CycleGAN reference code."""
 
 

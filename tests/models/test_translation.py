@@ -26,8 +26,8 @@ def generator_of(name, **more):
 
 
 def init_and_apply(net, x):
-    variables = jax.jit(net.init)(jax.random.key(0), x)
-    return variables, jax.jit(net.apply)
+    params = translation.initial_params(jax.random.key(0), net, image_size=32)
+    return {"params": params}, jax.jit(net.apply)
 
 
 @pytest.fixture
@@ -112,3 +112,24 @@ def test_unknown_names_list_what_exists():
     )
     with pytest.raises(ValueError, match="upsample: expected one of transpose, resize"):
         net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+
+
+def test_initial_parameters_are_those_of_the_modules_own_kind():
+    net = generator_of("resnet")
+    draw = jax.jit(lambda key: translation.initial_params(key, net, image_size=32))
+    params = draw(jax.random.key(0))
+    x = jnp.zeros((1, 32, 32, 3))
+    expected = jax.eval_shape(net.init, jax.random.key(0), x)["params"]
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, expected)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        assert leaf.dtype == jnp.float32
+        if path[-1].key == "bias":
+            assert not leaf.any()
+    kernel = np.ravel(params["block_0"]["conv_0"]["kernel"]) / 0.02
+    assert abs(kernel.mean()) < 0.1 and abs(kernel.std() - 1) < 0.1
+    assert 0.02 < np.mean(np.abs(kernel) > 2) < 0.08
+    # No kernel is a copy of another, and another key draws others.
+    firsts = [leaf.ravel()[:4] for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+    assert len(np.unique(np.round(firsts, 6), axis=0)) == len(firsts)
+    other = draw(jax.random.key(1))["stem"]["kernel"]
+    assert np.abs(other - params["stem"]["kernel"]).min() > 0
