@@ -57,6 +57,12 @@ def test_translation_keeps_size_and_range(model, images):
     assert np.abs(model.translate(images) - out).max() > 1e-4
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (3, 9)])
+def test_the_tiniest_pictures_are_translated(model, size):
+    out = model.translate(np.full((1, *size, 3), 0.5, np.float32))
+    assert out.shape == (1, *size, 3) and np.isfinite(out).all()
+
+
 def test_translation_is_the_methods_own(model, images):
     expected = cyclegan.predict(model.params, images, config=CONFIG, direction="BtoA")
     got = model.translate(images, direction="BtoA")

@@ -403,7 +403,10 @@ def predict(
     """
     checks.check_image(images, name="images")
     checks.check_choice(direction, choices=DIRECTIONS, name="direction")
-    padded, size = resize.pad_to_multiple(images, 2 ** _num_downs(config))
+    multiple = 2 ** _num_downs(config)
+    if config.generator == "resnet" and min(images.shape[1:3]) <= multiple:
+        multiple *= 2  # its blocks reflect one pixel, so they need two
+    padded, size = resize.pad_to_multiple(images, multiple)
     generator = networks(config).generator
     translated = generator.apply({"params": params[direction]}, color.to_signed(padded))
     return resize.crop_to(color.from_signed(translated), size)
