@@ -21,12 +21,12 @@
 # if the runtime has one.
 
 # %%
-# Install, if this runtime has no stylejax yet (from a checkout: pip install -e .).
+# Install, if this runtime has no stylejax yet: the folder above must be a checkout.
 import importlib.util
 
 if importlib.util.find_spec("stylejax") is None:
-    # %pip install -q stylejax
-    raise SystemExit("install stylejax, then run this cell again")
+    # %pip install -q -e ..
+    print("installed; restart the runtime if the next cell does not find stylejax")
 
 # %%
 # Settings. The small ones finish in about two minutes on two CPU cores; for pictures
