@@ -51,9 +51,9 @@ def _card(source, output, truth, seed: int) -> dict[str, float | list[float]]:
         "l1_unchanged": float(unchanged.mean()),
         "l1_wrong_partner": _wrong_partner(output, truth),
         "l1_ratio": float(error.mean() / unchanged.mean()),
-        "l1_ratio_interval": list(interval),
+        "l1_ratio_interval": [float(x) for x in interval],
         "gradient_energy_ratio": float(energy.mean() / true_energy.mean()),
-        "gradient_energy_ratio_interval": list(energy_interval),
+        "gradient_energy_ratio_interval": [float(x) for x in energy_interval],
         "psnr": float(_each(pixel.psnr, output, truth).mean()),
         "ssim": float(_each(pixel.ssim, output, truth).mean()),
         "wins": float(np.mean(error < unchanged)),
@@ -69,5 +69,5 @@ def _wrong_partner(output: np.ndarray, truth: np.ndarray) -> float:
     total = 0.0
     for index, image in enumerate(output):
         distance = np.abs(truth - image[None]).mean(axis=(1, 2, 3))
-        total += (distance.sum() - distance[index]) / (len(truth) - 1)
+        total += float(distance.sum() - distance[index]) / (len(truth) - 1)
     return 255 * total / len(output)

@@ -24,8 +24,8 @@ def classifier_accuracy(
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     *,
-    num_steps: int = 300,
-    batch_size: int = 32,
+    num_steps: int = 200,
+    batch_size: int = 16,
     width: int = 16,
 ) -> float:
     """Returns the accuracy on test pictures of a classifier trained for this.

@@ -1,5 +1,7 @@
 """The card of translators whose answers are known, against NumPy."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,11 @@ def test_wrong_partners_are_all_other_pictures(evaluator):
     assert card["AtoB"]["l1_wrong_partner"] == pytest.approx(
         np.mean(distances), rel=1e-4
     )
+
+
+def test_the_card_is_plain_json(evaluator):
+    card = paired_scorecard(evaluator, half_way)
+    assert json.loads(json.dumps(card)) == card
 
 
 def test_blur_shows_in_the_gradient_energy(evaluator):
