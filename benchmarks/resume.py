@@ -3,10 +3,10 @@
     python -m benchmarks.resume --trials=20
 
 Each trial starts a training as a process of its own, ends it with SIGKILL while it
-steps or while it saves, starts it again, lets it finish, and compares every leaf of
-its last checkpoint, bit for bit, with that of a training nobody disturbed; the
-position in the data and the logged losses as well. Prints one table and writes the
-same figures as JSON.
+steps, saves or commits a save, starts it again, lets it finish, and compares every
+leaf of its last checkpoint, bit for bit, with that of a training nobody disturbed;
+the position in the data and the logged losses as well. Prints one table and writes
+the same figures as JSON.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent import futures
 
 import jax
 import numpy as np
@@ -32,7 +33,7 @@ from stylejax.train.state import CycleGANState
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-AIMS = ("step", "save")
+AIMS = ("step", "save", "commit")
 NUM_STEPS = 24
 FLAGS = {
     "dataset": "emoji",
@@ -44,7 +45,7 @@ FLAGS = {
     "pool_size": 3,
     "ema_decay": 0.9,
     "num_steps": NUM_STEPS,
-    "checkpoint_every": 2,
+    "checkpoint_every": 3,
     "max_to_keep": 2,
     "log_every": 1,
     "sample_every": 0,
@@ -58,7 +59,7 @@ class Trial:
     """What one killed training did.
 
     Attributes:
-        aim: "step" or "save": what it was killed at.
+        aim: what it was killed at, see `kill_once`.
         logged: the last step in its log when it was killed.
         left: what the kill left behind: "half a save", "no manifest" or "nothing".
         resumed: the step it went on from, 0 for the beginning.
@@ -128,23 +129,24 @@ def kill_once(
 
     Args:
         workdir: an empty place for it.
-        aim: "step": a while after some step was logged; "save": a moment after a
-            save has begun.
-        generator: decides the step and the delay.
+        aim: "step": a while after some step; "save": a moment after a save has begun;
+            "commit": as soon as a save stands under its name without a manifest.
+        generator: decides the step, always one after the first finished save, and
+            the delay.
         flags: of the training script.
 
     Raises:
         RuntimeError: it ended by itself before that moment.
     """
     wanted = generator.randrange(1, NUM_STEPS - 8)
-    delay = generator.uniform(0.0, 0.2)
+    delay = generator.uniform(0.0, 0.2) if aim != "commit" else 0.0
     child = start(workdir, flags=flags)
     try:
         deadline = time.monotonic() + PATIENCE
         while not _is_time(workdir, aim, wanted):
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"training in {workdir} ended before it was killed")
-            time.sleep(0.002)
+            time.sleep(0.0005)
         time.sleep(delay)
         if child.poll() is not None:
             raise RuntimeError(f"training in {workdir} ended before it was killed")
@@ -197,7 +199,7 @@ def run_trial(
         The figures of the trial.
     """
     began = time.monotonic()
-    kill_once(workdir, aim, random.Random(seed), flags=flags)
+    kill_once(workdir, aim, random.Random(f"{aim} {seed}"), flags=flags)
     logged = max(_losses(workdir), default=0)
     left = _left_behind(workdir)
     finish(workdir, flags=flags)
@@ -216,9 +218,18 @@ def run_trial(
 def _is_time(workdir: pathlib.Path, aim: str, wanted: int) -> bool:
     """Returns whether the moment has come from which on the delay counts."""
     log = workdir / "log.jsonl"
-    if not log.exists() or log.read_bytes().count(b"\n") < wanted:
+    num_logged = log.read_bytes().count(b"\n") if log.exists() else 0
+    if num_logged < wanted or not _finished(workdir):
         return False
-    return aim == "step" or _left_behind(workdir) != "nothing"
+    left = _left_behind(workdir)
+    if aim == "commit":
+        return left == "no manifest" or num_logged >= NUM_STEPS - 4
+    return aim == "step" or left != "nothing"
+
+
+def _finished(workdir: pathlib.Path) -> bool:
+    """Returns whether some save has been finished."""
+    return any((workdir / "checkpoints").glob(f"*/{manifest.MANIFEST_NAME}"))
 
 
 def _left_behind(workdir: pathlib.Path) -> str:
@@ -270,23 +281,27 @@ def main() -> int:
     """Returns 0 if every killed training ended like the undisturbed one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "resume.json")
     options = parser.parse_args()
-    trials = []
     with tempfile.TemporaryDirectory() as folder:
         reference = pathlib.Path(folder) / "undisturbed"
         finish(reference)
         num_leaves = len(_end(reference)[0])
-        for number in range(options.trials):
+
+        def run(number: int) -> Trial:
             trial = run_trial(
                 reference,
                 pathlib.Path(folder) / f"killed-{number}",
                 aim=AIMS[number % len(AIMS)],
                 seed=options.seed + number,
             )
-            trials.append(trial)
             print(f"trial {number + 1}: {trial}", file=sys.stderr, flush=True)
+            return trial
+
+        with futures.ThreadPoolExecutor(options.workers) as pool:
+            trials = list(pool.map(run, range(options.trials)))
     _print_table(trials)
     summary = {
         "date": datetime.date.today().isoformat(),

@@ -241,6 +241,7 @@ def test_defaults_are_those_of_the_flags():
     )
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_the_result_is_the_same(tmp_path):
     """Kills -9 twice while every third step is saved, then lets it finish."""
     expected = toy.train(tmp_path / "whole", 60, log_every=1, checkpoint_every=3)
