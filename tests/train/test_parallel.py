@@ -99,9 +99,9 @@ def trained(name):
     batches = [
         {d: generator.random(shape, np.float32) for d in "ab"} for _ in range(NUM_STEPS)
     ]
-    # Not key 1: there rounding carries a ReLU over its kink within three steps (jax
-    # 0.12, 2026-11) and a loss moves by 2e-5; keys 2, 3 and 4 stay within 1e-5.
-    before = cyclegan.init(jax.random.key(2), CONFIG)
+    # Not keys 1 and 2: within three steps rounding carries a ReLU over its kink there
+    # (jax 0.12 and 0.10.2, 2026-11) and a loss moves by 2e-5; 3 and 4 hold on both.
+    before = cyclegan.init(jax.random.key(3), CONFIG)
     make_step = functools.partial(cyclegan.make_train_step, CONFIG)
     return jax.device_get(before), *run(name, make_step, before, batches)
 
