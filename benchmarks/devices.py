@@ -137,7 +137,8 @@ def take_steps(state, step, place, batches, factor):
         batch = {domain: images * factor for domain, images in batch.items()}
         start = time.perf_counter()
         state, metrics = step(state, place(batch))
-        losses.append([float(metrics[name]) for name in sorted(metrics)])
+        names = [n for n in metrics if n.startswith(("generator/", "discriminator/"))]
+        losses.append([float(metrics[name]) for name in sorted(names)])
         seconds.append(time.perf_counter() - start)
     return {
         "losses": np.array(losses),
