@@ -36,6 +36,7 @@ _SPEED = ("num_threads", "prefetch", "cache_mb", "backend")
 _SHOWN = 8
 
 
+@parallel.fail_fast()  # a mistake on one host must not leave the others waiting
 def fit(
     dataset: str | sources.TwoDomainDataset,
     config: Any,
@@ -90,10 +91,7 @@ def fit(
         _describe(method, data, config, pipeline) | {"direction": direction},
         init_from,
     )
-    with (
-        parallel.fail_fast(),
-        _reporting(Path(workdir), writer, settings.loop_config) as reporting,
-    ):
+    with _reporting(Path(workdir), writer, settings.loop_config) as reporting:
         return _train(data, iterator, settings, mesh, Path(workdir), *reporting)
 
 

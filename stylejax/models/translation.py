@@ -112,7 +112,7 @@ def initial_params(key: Key, network: nn.Module, *, image_size: int) -> Params:
     """Returns what training begins with: kernels from N(0, 0.02), biases 0.
 
     The same distribution as the modules' own `init`, drawn at once: one draw per kernel
-    takes XLA minutes to compile (2026-11, jax 0.10.2, CPU).
+    makes XLA compile several times as long (2026-11, jax 0.10.2, CPU).
 
     Args:
       key: PRNG key.

@@ -93,6 +93,13 @@ def conv2d_transpose(
     )
 
 
+def _add_bias(layer: "Conv | ConvTranspose", y: jax.Array) -> jax.Array:
+    if not layer.use_bias:
+        return y
+    bias = layer.param("bias", nn.initializers.zeros, (layer.features,), jnp.float32)
+    return y + bias.astype(layer.dtype)[None, None, None, :]
+
+
 class Conv(nn.Module):
     """Convolution with square kernels and a named padding mode.
 
@@ -121,10 +128,7 @@ class Conv(nn.Module):
         kernel = self.param("kernel", kernel_init, shape, jnp.float32)
         x = pad(x.astype(self.dtype), self.padding, mode=self.padding_mode)
         y = conv2d(x, kernel.astype(self.dtype), stride=self.stride)
-        if not self.use_bias:
-            return y
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return y + bias.astype(self.dtype)[None, None, None, :]
+        return _add_bias(self, y)
 
 
 class ConvTranspose(nn.Module):
@@ -160,7 +164,4 @@ class ConvTranspose(nn.Module):
             padding=self.padding,
             output_padding=self.output_padding,
         )
-        if not self.use_bias:
-            return y
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return y + bias.astype(self.dtype)[None, None, None, :]
+        return _add_bias(self, y)
