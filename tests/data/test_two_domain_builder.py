@@ -149,6 +149,8 @@ def test_an_existing_version_is_left_alone(splits, tmp_path):
 def test_two_sets_of_one_name_can_be_written(splits, tmp_path):
     for folder in ("one", "two"):
         write_two_domain(splits, tmp_path / folder)
+        written = tmp_path / folder / "two_domain" / "1.0.0"
+        assert any("array_record" in file.name for file in written.iterdir())
 
 
 def test_a_broken_picture_is_named_and_nothing_is_left(splits, tmp_path):
