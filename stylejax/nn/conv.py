@@ -93,7 +93,16 @@ def conv2d_transpose(
     )
 
 
-def _add_bias(layer: "Conv | ConvTranspose", y: jax.Array) -> jax.Array:
+def add_bias(layer: Any, y: jax.Array) -> jax.Array:
+    """Returns `y` plus the layer's bias, if it wants one; for use in `__call__`.
+
+    Args:
+      layer: a Flax module with `features`, `use_bias` and `dtype`.
+      y: its activations `b h w features`.
+
+    Returns:
+      Array like `y`; the parameter `bias` is created where there is none yet.
+    """
     if not layer.use_bias:
         return y
     bias = layer.param("bias", nn.initializers.zeros, (layer.features,), jnp.float32)
@@ -128,7 +137,7 @@ class Conv(nn.Module):
         kernel = self.param("kernel", kernel_init, shape, jnp.float32)
         x = pad(x.astype(self.dtype), self.padding, mode=self.padding_mode)
         y = conv2d(x, kernel.astype(self.dtype), stride=self.stride)
-        return _add_bias(self, y)
+        return add_bias(self, y)
 
 
 class ConvTranspose(nn.Module):
@@ -164,4 +173,4 @@ class ConvTranspose(nn.Module):
             padding=self.padding,
             output_padding=self.output_padding,
         )
-        return _add_bias(self, y)
+        return add_bias(self, y)
