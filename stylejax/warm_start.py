@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.tree_util
 
 from stylejax import api, trees
+from stylejax.models import resnet_generator
 from stylejax.train import checkpoint
 
 
@@ -25,13 +26,15 @@ def warm_start(state: Any, source: str | os.PathLike) -> Any:
 
     Returns:
         A state like the one given. Generators and their moving average both begin with
-        what `stylejax.load` would translate with.
+        what `stylejax.load` would translate with; skips that only the new run's have
+        begin closed, which changes nothing at first.
 
     Raises:
         FileNotFoundError: there is no such model.
         ValueError: its networks have other sizes; the first difference is named.
     """
-    generators = _like(state.generator_params, api.load(source).params, source)
+    found = _with_skips(state.generator_params, api.load(source).params)
+    generators = _like(state.generator_params, found, source)
     state = state.replace(generator_params=generators)
     if state.ema_params:
         state = state.replace(ema_params=generators)
@@ -41,6 +44,20 @@ def warm_start(state: Any, source: str | os.PathLike) -> Any:
         judges = _like(state.discriminator_params, judges, source)
         state = state.replace(discriminator_params=judges)
     return state
+
+
+def _with_skips(wanted: Any, found: Any) -> Any:
+    """`found`, with the closed skips of `wanted` where it has none at all."""
+    return {
+        direction: {
+            name: leaf
+            for name, leaf in wanted[direction].items()
+            if resnet_generator.is_skip(name)
+        }
+        | dict(params)
+        for direction, params in found.items()
+        if direction in wanted
+    }
 
 
 def _like(wanted: Any, found: Any, source: str | os.PathLike) -> Any:

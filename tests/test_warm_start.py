@@ -64,3 +64,24 @@ def test_other_networks_are_refused_by_name(tmp_path):
     path = model.save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match=r"init_from: .*block_1.*use the settings"):
         warm_start(fresh(0, num_blocks=2), path)
+
+
+def test_skips_that_the_source_lacks_begin_closed(tmp_path):
+    source, state = fresh(1), fresh(0, skips=True)
+    model = api.Translator("cyclegan", CONFIG, source.generator_params)
+    started = warm_start(state, model.save(tmp_path / "m.safetensors", dtype="float32"))
+    for direction, params in started.generator_params.items():
+        own = {
+            k: v for k, v in params.items() if k in source.generator_params[direction]
+        }
+        assert_equal(own, source.generator_params[direction])
+        for name in ("gate_0", "gate_1", "gate_head"):
+            assert float(abs(params[name]).max()) == 0.0
+
+
+def test_skips_that_only_the_source_has_are_not_dropped(tmp_path):
+    config = dataclasses.replace(CONFIG, skips=True)
+    model = api.Translator("cyclegan", config, fresh(1, skips=True).generator_params)
+    path = model.save(tmp_path / "m.safetensors", dtype="float32")
+    with pytest.raises(ValueError, match="unexpected AtoB/gate_0"):
+        warm_start(fresh(0), path)

@@ -1,7 +1,7 @@
-"""L1 losses of unpaired translation: the cycle and the identity.
+"""L1 losses of unpaired translation: the cycle, the identity, the price of a change.
 
-Both take images of one range and return the mean absolute difference per example.
-They are one formula under two names, so that a training step reads like its paper.
+All take images of one range and return the mean absolute difference per example. They
+are one formula under three names, so that a training step reads like its paper.
 """
 
 import jax.numpy as jnp
@@ -59,6 +59,34 @@ def identity_loss(real: Image, same: Image) -> PerExample:
     """
     check_same_shape(real, same, names=("real", "same"))
     return _mean_absolute_difference(real, same)
+
+
+def preserve_loss(real: Image, fake: Image) -> PerExample:
+    """The price of each example's change: `mean |fake - real|`.
+
+    Where the two domains nearly agree pixel by pixel, it keeps a generator from
+    changing what the discriminator does not ask it to change.
+
+    Args:
+      real: (b, h, w, c), any range.
+      fake: same shape: `real` translated into the other domain.
+
+    Returns:
+      (b,), float32, in the unit of the images. Not reduced over the batch.
+
+    Raises:
+      ValueError: if the two shapes differ.
+
+    Example:
+      >>> preserve_loss(jnp.zeros((1, 4, 4, 3)), jnp.ones((1, 4, 4, 3))).tolist()
+      [1.0]
+
+    Reference:
+      Shrivastava et al. 2017, https://arxiv.org/abs/1612.07828, the self-regularization
+      term with the identity as feature transform. We take the mean where they sum.
+    """
+    check_same_shape(real, fake, names=("real", "fake"))
+    return _mean_absolute_difference(real, fake)
 
 
 def _mean_absolute_difference(x: Image, y: Image) -> PerExample:

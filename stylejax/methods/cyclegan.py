@@ -6,7 +6,8 @@ discriminators on the same fakes, drawn through an image pool.
 
 Reference: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, in the weights and order
 of its PyTorch code. Options beyond it are off by default: moving average,
-differentiable augmentation, R1, total variation, other adversarial losses.
+differentiable augmentation, R1, total variation, other adversarial losses, skips in
+the generator, and a price on changing a picture (Shrivastava et al. 2017).
 """
 
 import dataclasses
@@ -38,6 +39,7 @@ class CycleGANConfig:
     num_blocks: int = 9  # residual blocks of the resnet generator
     num_downs: int = 0  # halvings; 0: 2 for resnet, log2(image_size) for unet
     upsample: str = "transpose"  # transpose (reference) or resize (no checkerboard)
+    skips: bool = False  # resnet: encoder maps and the picture reach the decoder
     discriminator: str = "patch"  # patch or pixel
     ndf: int = 64  # channels after the discriminator's first convolution
     num_layers: int = 3  # strided layers of the patch discriminator
@@ -48,7 +50,9 @@ class CycleGANConfig:
     gan_loss: str = "lsgan"  # lsgan, nonsaturating, hinge or wasserstein
     cycle_weight: float = 10.0  # weight of the L1 cycle loss, both ways
     identity_weight: float = 0.5  # identity loss, in units of cycle_weight
+    preserve_weight: float = 0.0  # L1 between a picture and its translation
     tv_weight: float = 0.0  # total variation of the fakes
+    source_share: float = 0.0  # share of untranslated pictures among D's fakes
     r1_weight: float = 0.0  # R1 penalty on real pictures
     gradient_penalty_weight: float = 10.0  # used by wasserstein alone
     # Discriminator's view.
@@ -57,6 +61,7 @@ class CycleGANConfig:
     # Optimisation.
     optimizer: str = "adam"  # adam or sgd
     generator_lr: float = 2e-4  # learning rate of both generators
+    generator_warmup: int = 0  # steps over which the generators' rate rises from 0
     discriminator_lr: float = 2e-4  # learning rate of both discriminators
     beta1: float = 0.5  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
@@ -95,6 +100,7 @@ def networks(config: CycleGANConfig) -> Networks:
         upsample=config.upsample,
         dtype=config.dtype,
         remat=config.remat,
+        skips=config.skips,
     )
     discriminator = translation.make_discriminator(
         config.discriminator,
@@ -198,7 +204,7 @@ def _generator_terms(params: Params, judges: Params, batch: dict, config) -> tup
     fakes = {"a": out["fake_a"], "b": out["fake_b"]}
     kinds = augment.parse(config.augment)
 
-    names = ("adversarial", "cycle", "identity", "total_variation")
+    names = ("adversarial", "cycle", "identity", "preserve", "total_variation")
     terms: dict[str, Any] = dict.fromkeys(names, 0.0)
     for side in "ab":
         seen = augment.apply(fakes[side], batch["draws"][side]["fake"], kinds=kinds)
@@ -210,6 +216,10 @@ def _generator_terms(params: Params, judges: Params, batch: dict, config) -> tup
             same = cycle.identity_loss(batch[side], out[f"identity_{side}"])
             weight = config.cycle_weight * config.identity_weight
             terms["identity"] += weight * jnp.mean(same)
+        if config.preserve_weight:
+            translated = fakes["b" if side == "a" else "a"]
+            change = cycle.preserve_loss(batch[side], translated)
+            terms["preserve"] += config.preserve_weight * jnp.mean(change)
         if config.tv_weight:
             variation = regularizers.total_variation(fakes[side])
             terms["total_variation"] += config.tv_weight * jnp.mean(variation)
@@ -226,7 +236,14 @@ def _discriminator_terms(judges: Params, batch: dict, config) -> tuple:
         draws = batch["draws"][side]
         real = augment.apply(batch[side], draws["real"], kinds=kinds)
         fake = augment.apply(batch[f"fake_{side}"], draws["pooled"], kinds=kinds)
-        losses = adversarial.discriminator_loss(run(real), run(fake), kind=kind)
+        judged, share = run(real), config.source_share
+        losses = adversarial.discriminator_loss(judged, run(fake), kind=kind)
+        if share:
+            # A translation that changes nothing is one of these.
+            other = batch["b" if side == "a" else "a"]
+            source = run(augment.apply(other, draws["fake"], kinds=kinds))
+            unchanged = adversarial.discriminator_loss(judged, source, kind=kind)
+            losses = (1.0 - share) * losses + share * unchanged
         terms[side] = 0.5 * jnp.mean(losses)
         if kind == "wasserstein":
             penalty = adversarial.gradient_penalty(batch["keys"][0], run, real, fake)
@@ -297,7 +314,7 @@ def _step(
         generator_terms, state.generator_params, real, num_parts=parts
     )
     grads = across.mean(grads)
-    rate = config.generator_lr * factor
+    rate = config.generator_lr * factor * _warmup_factor(state.step, config)
     generator_params, generator_opt_state = optim.descend(
         optimizer, state.generator_params, state.generator_opt_state, grads, rate=rate
     )
@@ -341,6 +358,12 @@ def _average(state: CycleGANState, params: Params, config: CycleGANConfig) -> Pa
     return optim.moving_average(
         state.ema_params, params, decay=config.ema_decay, step=state.step
     )
+
+
+def _warmup_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array | float:
+    if not config.generator_warmup:
+        return 1.0
+    return jnp.minimum(1.0, (step + 1.0) / config.generator_warmup)
 
 
 def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:

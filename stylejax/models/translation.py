@@ -50,6 +50,7 @@ def make_generator(
     upsample: str = "transpose",
     dtype: str = "float32",
     remat: bool = False,
+    skips: bool = False,
 ) -> nn.Module:
     """Returns the generator module of that name.
 
@@ -61,6 +62,7 @@ def make_generator(
       upsample: "transpose" or "resize", for "resnet".
       dtype: dtype of the computation.
       remat: recompute residual blocks in the backward pass, for "resnet".
+      skips: encoder maps and the picture reach the decoder, for "resnet".
 
     Returns:
       Flax module from and to pictures `b h w 3` in [-1, 1].
@@ -80,6 +82,7 @@ def make_generator(
         upsample,
         dtype=number,
         remat=remat,
+        skips=skips,
     )
 
 

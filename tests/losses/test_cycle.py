@@ -7,7 +7,12 @@ import pytest
 
 from stylejax.losses import cycle
 
-LOSSES = pytest.mark.parametrize("loss", [cycle.cycle_loss, cycle.identity_loss])
+NAMES = {
+    cycle.cycle_loss: "cycled",
+    cycle.identity_loss: "same",
+    cycle.preserve_loss: "fake",
+}
+LOSSES = pytest.mark.parametrize("loss", NAMES)
 
 
 @LOSSES
@@ -44,9 +49,7 @@ def test_gradient_is_the_sign_over_the_count_and_finite_at_equality(loss):
     np.testing.assert_allclose(gradient[0, :, :, 0], [[0.25, -0.25], [0.0, 0.25]])
 
 
-@pytest.mark.parametrize(
-    ("loss", "name"), [(cycle.cycle_loss, "cycled"), (cycle.identity_loss, "same")]
-)
+@pytest.mark.parametrize(("loss", "name"), NAMES.items())
 def test_differing_shapes_are_refused_by_name(loss, name):
     with pytest.raises(ValueError, match=f"real and {name}"):
         loss(jnp.zeros((1, 4, 4, 3)), jnp.zeros((1, 4, 4, 1)))

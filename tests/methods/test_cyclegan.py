@@ -69,6 +69,7 @@ VARIANTS = {
     "wasserstein": {"gan_loss": "wasserstein", "tv_weight": 0.1},
     "r1_augment": {"r1_weight": 1.0, "augment": "translation,cutout,color"},
     "unet": {"generator": "unet"},
+    "skips_preserve": {"skips": True, "upsample": "resize", "preserve_weight": 0.5},
 }
 
 
@@ -89,11 +90,12 @@ def test_every_option_takes_a_finite_step_that_moves_all_networks(name):
         assert min(kernels) > 0
     assert (metrics["generator/identity"] > 0) == (config.identity_weight > 0)
     assert (metrics["generator/total_variation"] > 0) == (config.tv_weight > 0)
+    assert (metrics["generator/preserve"] > 0) == (config.preserve_weight > 0)
 
 
 def test_totals_are_the_sums_of_their_terms():
-    _, metrics = run(tiny(tv_weight=0.5))
-    names = ("adversarial", "cycle", "identity", "total_variation")
+    _, metrics = run(tiny(tv_weight=0.5, preserve_weight=0.5))
+    names = ("adversarial", "cycle", "identity", "preserve", "total_variation")
     total = sum(metrics[f"generator/{name}"] for name in names)
     assert metrics["generator/total"] == pytest.approx(total, rel=1e-6)
     total = metrics["discriminator/a"] + metrics["discriminator/b"]
@@ -107,6 +109,19 @@ def test_weights_scale_their_terms():
     for name in ("generator/cycle", "generator/identity"):
         assert double[name] == pytest.approx(2 * single[name], rel=1e-5)
     assert double["generator/adversarial"] == single["generator/adversarial"]
+
+
+def test_the_price_of_a_change_is_the_distance_to_the_translations():
+    config = tiny(preserve_weight=3.0)
+    state, batch = cyclegan.init(jax.random.key(0), config), batch_of(2, seed=0)
+    _, metrics = run(config, state=state)
+    expected = 0.0
+    for direction, side in (("AtoB", "a"), ("BtoA", "b")):
+        fake = cyclegan.predict(
+            state.generator_params, batch[side], config=config, direction=direction
+        )
+        expected += 3.0 * 2 * float(jnp.abs(fake - batch[side]).mean())  # [-1, 1]
+    assert metrics["generator/preserve"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_accumulation_changes_the_memory_and_not_the_result():

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from stylejax.models.resnet_generator import ResidualBlock, ResNetGenerator
+from stylejax.models.resnet_generator import (
+    GATE_SCALE,
+    ResidualBlock,
+    ResNetGenerator,
+    is_skip,
+)
+from stylejax.nn.norm import instance_norm
 
 
 def test_submodules_have_the_names_that_checkpoints_rely_on():
@@ -54,3 +60,33 @@ def test_resize_enlarges_a_flat_map_to_a_flat_map_and_transpose_does_not():
         spread[kind] = float(jnp.std(out[0, 2:-2, 2:-2], axis=(0, 1)).max())
     assert spread["resize"] < 1e-6
     assert spread["transpose"] > 1e-3
+
+
+def skipping(x):
+    net = ResNetGenerator(ngf=4, num_blocks=1, skips=True, upsample="resize")
+    return net, dict(net.init(jax.random.key(0), x)["params"])
+
+
+def test_closed_skips_leave_the_plain_generator(generator):
+    x = jnp.asarray(generator.uniform(-1, 1, (1, 16, 16, 3)), jnp.float32)
+    net, params = skipping(x)
+    plain = {k: v for k, v in params.items() if not is_skip(k)}
+    assert set(params) - set(plain) == {"gate_0", "gate_1", "gate_head"}
+    expected = net.clone(skips=False).apply({"params": plain}, x)
+    np.testing.assert_array_equal(net.apply({"params": params}, x), expected)
+
+
+def test_open_skips_carry_what_the_encoder_saw_and_the_colours(generator):
+    x = jnp.asarray(generator.uniform(-1, 1, (1, 16, 16, 3)), jnp.float32)
+    net, params = skipping(x)
+    silent = jax.tree.map(jnp.zeros_like, params)
+    silent["gate_head"] = jnp.full(3, 1 / GATE_SCALE)
+    np.testing.assert_allclose(net.apply({"params": silent}, x), jnp.tanh(x), atol=1e-6)
+    # The decoder gives nothing, so its last map is the stem's behind the gate.
+    params["up_1"] = jax.tree.map(jnp.zeros_like, params["up_1"])
+    params["gate_1"] = jnp.float32([2.0, 0.0, 0.0, 0.0]) / GATE_SCALE
+    kernel = jnp.zeros((7, 7, 4, 3)).at[3, 3, 0].set(1.0)
+    params["head"] = {"kernel": kernel, "bias": jnp.zeros(3)}
+    out, taps = net.apply({"params": params}, x, capture_intermediates=True)
+    stem = nn.relu(instance_norm(taps["intermediates"]["stem"]["__call__"][0]))
+    np.testing.assert_allclose(out[..., 0], jnp.tanh(2 * stem[..., 0]), atol=1e-5)

@@ -11,6 +11,7 @@ GENERATORS = {
     "resnet": {"kind": "resnet", "num_downs": 2},
     "resnet_resize": {"kind": "resnet", "num_downs": 2, "upsample": "resize"},
     "resnet_remat": {"kind": "resnet", "num_downs": 2, "remat": True},
+    "resnet_skips": {"kind": "resnet", "num_downs": 2, "skips": True},
     "resnet_deep": {"kind": "resnet", "num_downs": 3},
     "unet": {"kind": "unet", "num_downs": 4},
 }
