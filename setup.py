@@ -51,6 +51,8 @@ EXTRAS = {
         "scikit-learn>=1.6",
         "ruff>=0.17,<0.18",
         "mypy>=2.4,<3",
+        "h5py>=3.12",
+        "onnx>=1.17",
     ],
 }
 
@@ -64,7 +66,9 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11",
     packages=find_packages(include=["stylejax", "stylejax.*"]),
-    package_data={"stylejax": ["py.typed", "data/assets/**/*", "pretrained/assets/*"]},
+    package_data={
+        "stylejax": ["py.typed", "data/assets/**/*", "pretrained/assets/**/*"]
+    },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["stylejax = stylejax.cli.main:entry_point"]},

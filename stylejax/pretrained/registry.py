@@ -3,6 +3,8 @@
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
+FEATURES = ASSETS / "features"
+"""Networks whose feature maps losses and metrics look at."""
 
 
 def names(*, folder: Path = ASSETS) -> list[str]:

@@ -1,0 +1,121 @@
+"""Tensors by name from weight files of any kind that is read here.
+
+| ending                | read with                       |
+|-----------------------|---------------------------------|
+| .safetensors          | safetensors                     |
+| .pth .pt              | `stylejax.pretrained.torch_file` |
+| .h5 .hdf5 .keras.h5   | h5py, extra `convert`           |
+| .onnx                 | onnx, extra `convert`           |
+
+None of them runs code from the file.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from stylejax.pretrained import torch_file
+
+# A compressed or never written data set may claim any size.
+_MAX_GROWTH, _SPARE_BYTES = 8, 1 << 20
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The tensors of a weight file by the names they have there.
+
+    Args:
+        path: a file whose name ends as in the table above.
+
+    Returns:
+        Name to array, as stored. Groups of an HDF5 file are joined by slashes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: an unknown ending, or the file is broken or hostile.
+        ImportError: the extra that reads it is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such weights file: {str(path)!r}; check the path")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(
+            f"cannot read {str(path)!r}: expected a name ending in"
+            f" {', '.join(_READERS)}; got {path.suffix or 'none'}"
+        )
+    return reader(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, TypeError) as error:
+        raise _broken(path, "safetensors", error) from None
+
+
+def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import h5py
+    except ImportError:
+        raise _missing("h5py", path) from None
+    found: dict[str, np.ndarray] = {}
+    limit = _MAX_GROWTH * path.stat().st_size + _SPARE_BYTES
+
+    def keep(name: str, item: object) -> None:
+        # External and virtual data would be read from other files of the machine.
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"{name} lies in another file")
+            if item.nbytes > limit:
+                raise ValueError(f"{name} claims {item.nbytes} bytes, more than fit")
+            if item.dtype.kind in "fiub":
+                found[name] = item[()]
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(keep)
+    except Exception as error:  # h5py raises many kinds for broken files
+        raise _broken(path, "HDF5", error) from None
+    return found
+
+
+def _read_onnx(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError:
+        raise _missing("onnx", path) from None
+    try:
+        # External data would be read from other files of the machine.
+        graph = onnx.load(path, load_external_data=False).graph
+        for tensor in graph.initializer:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                raise ValueError(f"{tensor.name} lies in another file")
+        return {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    except Exception as error:  # protobuf raises many kinds for broken files
+        raise _broken(path, "ONNX", error) from None
+
+
+def _broken(path: Path, kind: str, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return ValueError(f"cannot read {str(path)!r} as {kind}: {reason}")
+
+
+def _missing(library: str, path: Path) -> ImportError:
+    return ImportError(
+        f"reading {path.suffix} files needs {library}: pip install 'stylejax[convert]'"
+    )
+
+
+_READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    ".safetensors": _read_safetensors,
+    ".pth": torch_file.read,
+    ".pt": torch_file.read,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".onnx": _read_onnx,
+}

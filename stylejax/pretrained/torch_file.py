@@ -1,0 +1,212 @@
+"""Tensors from PyTorch's `.pth` and `.pt` files, without PyTorch, running no code.
+
+Both layouts are read: the zip archive of today and the stream of before version 1.6. A
+pickle in such a file may name any function of Python; ours knows the few names that
+build tensors and refuses all others before anything is called. A tensor is made only
+from bytes that are in the file, so no small file grows into a large array.
+"""
+
+import collections
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_MAX_PICKLE_BYTES = 64 << 20
+_MAX_DEPTH = 8
+
+_STORAGES = {
+    "FloatStorage": np.dtype(np.float32),
+    "DoubleStorage": np.dtype(np.float64),
+    "HalfStorage": np.dtype(np.float16),
+    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "LongStorage": np.dtype(np.int64),
+    "IntStorage": np.dtype(np.int32),
+    "ShortStorage": np.dtype(np.int16),
+    "CharStorage": np.dtype(np.int8),
+    "ByteStorage": np.dtype(np.uint8),
+    "BoolStorage": np.dtype(np.bool_),
+}
+
+
+class _StorageType(NamedTuple):
+    dtype: np.dtype
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: np.dtype
+    size: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *_ignored) -> _Tensor:
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor, *_ignored) -> _Tensor:
+    return tensor
+
+
+_CALLABLES: dict[tuple[str, str], Callable] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the names above and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _CALLABLES:
+            return _CALLABLES[module, name]
+        if module == "torch" and name in _STORAGES:
+            return _StorageType(_STORAGES[name])
+        raise pickle.UnpicklingError(
+            f"it asks for {module}.{name}, which no file of weights needs; save the"
+            " state_dict alone and read that"
+        )
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, storage_type, key, _device, count, *_view = pid
+        if kind != "storage" or not isinstance(storage_type, _StorageType):
+            raise pickle.UnpicklingError(f"an unknown reference {kind!r}")
+        if not isinstance(count, int) or count < 0:
+            raise pickle.UnpicklingError(f"a storage of {count!r} numbers")
+        return _Storage(str(key), storage_type.dtype, count)
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The tensors in a PyTorch file by their dotted names.
+
+    A `state_dict` below a key (`state_dict`, `model`, …) keeps that key in its names.
+
+    Args:
+        path: a .pth or .pt file.
+
+    Returns:
+        Name to array, in the dtypes of the file (bfloat16 becomes float32). What is no
+        tensor (epochs, settings) is left out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: broken, of another kind, or it asks for code to be run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such weights file: {str(path)!r}; check the path")
+    try:
+        reader = _read_zip if zipfile.is_zipfile(path) else _read_legacy
+        tree, storages = reader(path)
+        return {
+            name: _materialize(tensor, storages)
+            for name, tensor in _tensors(tree, depth=0)
+        }
+    except Exception as error:  # a hostile pickle may raise whatever it likes
+        reason = str(error) or type(error).__name__
+        reason = " ".join(reason.split())
+        raise ValueError(
+            f"cannot read {str(path)!r} as PyTorch weights: {reason}"
+        ) from None
+
+
+def _unpickle(stream: io.BufferedIOBase) -> Any:
+    return _Unpickler(stream, encoding="utf-8").load()
+
+
+def _read_zip(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
+    archive = zipfile.ZipFile(path)
+    entries = {info.filename: info for info in archive.infolist()}
+    pickles = [name for name in entries if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError("no data.pkl in the archive: TorchScript, or no PyTorch file")
+    root = pickles[0].removesuffix("data.pkl")
+
+    def contents(name: str) -> bytes:
+        info = entries.get(name)
+        if info is None:
+            raise ValueError(f"{name} is missing; get the file again")
+        # PyTorch stores without compression: a compressed entry could be a bomb.
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name} is compressed, which PyTorch never does")
+        return archive.read(info)
+
+    if entries[pickles[0]].file_size > _MAX_PICKLE_BYTES:
+        raise ValueError(f"data.pkl has {entries[pickles[0]].file_size} bytes")
+    if f"{root}byteorder" in entries and contents(f"{root}byteorder") != b"little":
+        raise ValueError("it was written on a big-endian machine")
+    tree = _unpickle(io.BytesIO(contents(pickles[0])))
+    return tree, lambda storage: contents(f"{root}data/{storage.key}")
+
+
+def _read_legacy(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
+    with path.open("rb") as file:
+        if _unpickle(file) != _LEGACY_MAGIC or _unpickle(file) != _LEGACY_PROTOCOL:
+            raise ValueError("no PyTorch file")
+        if not _unpickle(file).get("little_endian", True):
+            raise ValueError("it was written on a big-endian machine")
+        tree = _unpickle(file)
+        keys = [str(key) for key in _unpickle(file)]
+        storages = {tensor.storage for _, tensor in _tensors(tree, depth=0)}
+        known = {storage.key: storage for storage in storages}
+        found = {}
+        for key in keys:
+            count = int.from_bytes(file.read(8), "little")
+            if key not in known:
+                raise ValueError(f"storage {key} belongs to no tensor")
+            if count != known[key].size:
+                raise ValueError(f"storage {key} has {count} numbers, not its own")
+            found[key] = file.read(count * known[key].dtype.itemsize)
+    return tree, lambda storage: found[storage.key]
+
+
+def _tensors(tree: Any, *, depth: int):
+    """(dotted name, tensor) of everything that is one."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"dictionaries lie more than {_MAX_DEPTH} deep")
+    if not isinstance(tree, Mapping):
+        raise ValueError(
+            f"expected a dictionary of tensors, found {type(tree).__name__}"
+        )
+    for key, value in tree.items():
+        if isinstance(value, _Tensor):
+            yield str(key), value
+        elif isinstance(value, Mapping):
+            for name, tensor in _tensors(value, depth=depth + 1):
+                yield f"{key}.{name}", tensor
+
+
+def _materialize(tensor: _Tensor, storages: Callable[[_Storage], bytes]) -> np.ndarray:
+    storage, offset, shape, strides = tensor
+    whole = all(isinstance(n, int) and n >= 0 for n in (offset, *shape, *strides))
+    if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides):
+        raise ValueError("a tensor without a sound shape")
+    size = int(np.prod(shape, dtype=object))
+    reach = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if size and (offset + reach >= storage.size or size > storage.size):
+        raise ValueError(f"a tensor of shape {shape} reaches beyond its bytes")
+    data = storages(storage)
+    if len(data) != storage.size * storage.dtype.itemsize:
+        raise ValueError(f"storage {storage.key} is cut short; get the file again")
+    if not size:
+        return np.zeros(shape, storage.dtype)
+    flat = np.frombuffer(data, storage.dtype.newbyteorder("<"))[offset:]
+    steps = [step * storage.dtype.itemsize for step in strides]
+    array = np.lib.stride_tricks.as_strided(flat, shape, steps).copy()
+    return array.astype(np.float32) if array.dtype == ml_dtypes.bfloat16 else array

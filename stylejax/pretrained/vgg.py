@@ -1,0 +1,204 @@
+"""VGG weights with the preprocessing they were trained with, and features from them.
+
+`load("vgg16")` ships with the package: VGG-16 up to `relu4_3`, in half precision. Files
+of torchvision, timm and Keras are read as they are.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import safetensors
+
+from stylejax.checks import check_choice, check_image
+from stylejax.models import vgg
+from stylejax.pretrained import registry, tensor_files, vgg_names
+from stylejax.typing import Features, Image, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What happens to a picture in [0, 1] before it enters a network.
+
+        (scale x - mean) / std, channels in `order`
+
+    Attributes:
+        order: "rgb" or "bgr": the order of the channels, also of `mean` and `std`.
+        scale: 1 or 255.
+        mean: three numbers.
+        std: three numbers.
+    """
+
+    order: str = "rgb"
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __call__(self, images: Image) -> jax.Array:
+        """Returns `images` (b, h, w, 3), RGB in [0, 1], as the network wants them."""
+        x = images[..., ::-1] if self.order == "bgr" else images
+        mean, std = (jnp.asarray(v, x.dtype) for v in (self.mean, self.std))
+        return (self.scale * x - mean[None, None, None]) / std[None, None, None]
+
+
+PREPROCESSINGS = {
+    "torch": Preprocessing(),
+    "caffe": Preprocessing("bgr", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "caffe_rgb": Preprocessing(
+        "rgb", 255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)
+    ),
+    "none": Preprocessing("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+"""Preprocessings in use, by name: of torchvision, of Caffe and Keras, and of none."""
+
+_USUAL = {"torchvision": "torch", "keras": "caffe", "stylejax": "torch"}
+
+
+@dataclasses.dataclass(frozen=True)
+class VGGWeights:
+    """Weights of a VGG and what must be known to use them.
+
+    Attributes:
+        variables: {"params": …} and, with batch norm, {"batch_stats": …}.
+        arch: one of `stylejax.models.vgg.BLOCKS`.
+        batch_norm: whether there are norms.
+        preprocessing: one of `PREPROCESSINGS`, by name.
+        deepest: the last convolution there is; taps may lie up to its ReLU.
+        notice: credit and licence, as far as the file states them.
+    """
+
+    variables: Mapping[str, Params] = dataclasses.field(repr=False)
+    arch: str
+    batch_norm: bool
+    preprocessing: str
+    deepest: str
+    notice: str = ""
+
+    @property
+    def width(self) -> int:
+        """Channels of the first block; 64 in the published networks."""
+        return self.variables["params"]["conv1_1"]["kernel"].shape[-1]
+
+    def taps(self) -> tuple[str, ...]:
+        """The taps these weights reach, in the order of the computation."""
+        names = vgg.layer_names(self.arch, batch_norm=self.batch_norm)
+        last = names.index(self.deepest.replace("conv", "relu"))
+        return names[: last + 1]
+
+
+def load(
+    name_or_path: str | os.PathLike,
+    *,
+    arch: str | None = None,
+    naming: str | None = None,
+    preprocessing: str | None = None,
+) -> VGGWeights:
+    """The weights of a VGG, from the package or from a file.
+
+    Args:
+        name_or_path: "vgg16", which ships, or a file: see
+            `stylejax.pretrained.tensor_files`.
+        arch: what the file holds; None finds out from its names.
+        naming: one of `vgg_names.NAMINGS`; None finds out.
+        preprocessing: one of `PREPROCESSINGS`; None takes what the file states, or
+            what is usual for its naming.
+
+    Returns:
+        `VGGWeights`, in float32.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken, or its names and shapes are not those of a VGG.
+        ImportError: the extra that reads it is not installed.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in registry.names(folder=registry.FEATURES):
+        path = registry.find(str(name_or_path), folder=registry.FEATURES)
+    stated = _metadata(path)
+    found = vgg_names.convert(
+        tensor_files.read(path), arch=arch or stated.get("arch"), naming=naming
+    )
+    chosen = preprocessing or stated.get("preprocessing") or _USUAL[found.naming]
+    check_choice(chosen, choices=PREPROCESSINGS, name="preprocessing")
+    return VGGWeights(
+        variables=found.variables,
+        arch=found.arch,
+        batch_norm=found.batch_norm,
+        preprocessing=chosen,
+        deepest=found.deepest,
+        notice=str(stated.get("notice", "")),
+    )
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """What a .safetensors file of ours states about itself."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            texts = file.metadata() or {}
+        return {name: json.loads(text) for name, text in texts.items()}
+    except (safetensors.SafetensorError, json.JSONDecodeError):
+        return {}  # broken files are reported by whoever reads the tensors
+
+
+def feature_fn(
+    weights: VGGWeights,
+    taps: Sequence[str],
+    *,
+    padding_mode: str = "zero",
+    pooling: str = "max",
+    dtype: str = "float32",
+) -> Callable[[Image], Features]:
+    """A function from pictures to their feature maps: what losses and metrics take.
+
+    Args:
+        weights: from `load`.
+        taps: names of maps, see `stylejax.models.vgg`.
+        padding_mode: zero, as the networks were trained, reflect or replicate.
+        pooling: max, as the networks were trained, or average.
+        dtype: dtype of the computation: float32 or bfloat16.
+
+    Returns:
+        Function of pictures (b, h, w, 3), RGB in [0, 1], to a dictionary of maps by
+        tap. It is pure and may be jitted, mapped and differentiated.
+
+    Raises:
+        ValueError: a tap these weights do not reach, or an unknown option.
+    """
+    vgg.check_taps(taps, arch=weights.arch, batch_norm=weights.batch_norm)
+    beyond = [tap for tap in taps if tap not in weights.taps()]
+    if beyond:
+        raise ValueError(
+            f"taps: these weights end at {weights.taps()[-1]}, which is before"
+            f" {', '.join(beyond)}; load a file of the whole network"
+        )
+    check_choice(pooling, choices=vgg.POOLINGS, name="pooling")
+    check_choice(padding_mode, choices=vgg.PADDING_MODES, name="padding_mode")
+    check_choice(dtype, choices=("float32", "bfloat16"), name="dtype")
+    network = vgg.VGG(
+        taps=tuple(taps),
+        arch=weights.arch,
+        batch_norm=weights.batch_norm,
+        padding_mode=padding_mode,
+        pooling=pooling,
+        width=weights.width,
+        dtype=jnp.dtype(dtype),
+    )
+    variables = jax.tree.map(jnp.asarray, dict(weights.variables))
+    return functools.partial(
+        _features, network, variables, PREPROCESSINGS[weights.preprocessing]
+    )
+
+
+def _features(
+    network: vgg.VGG, variables: Any, preprocess: Preprocessing, images: Image
+) -> Features:
+    check_image(images, name="images")
+    return network.apply(variables, preprocess(images))

@@ -1,0 +1,129 @@
+"""The VGG that ships, weights from files, preprocessing, and features."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stylejax.pretrained import registry, safetensors_io, tensor_files, vgg, vgg_names
+from tests.goldens import vgg_goldens
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return vgg.load("vgg16")
+
+
+def test_what_ships_reaches_relu4_3_and_carries_its_credit(shipped):
+    assert (shipped.arch, shipped.batch_norm) == ("vgg16", False)
+    assert shipped.width == 64
+    assert shipped.taps()[-1] == "relu4_3"
+    assert "Karen Simonyan and Andrew Zisserman" in shipped.notice
+    assert "CC BY 4.0" in shipped.notice
+    assert registry.names(folder=registry.FEATURES) == ["vgg16"]
+    assert "vgg16" not in registry.names()  # that is for translators
+
+
+def test_features_of_the_shipped_network_are_those_of_the_whole(
+    shipped, weights_dir, generator
+):
+    whole = vgg.load(weights_dir / "vgg16_imagenet_notop.safetensors")
+    assert whole.preprocessing == "caffe"
+    assert whole.deepest == "conv5_3"
+    smooth = jax.image.resize(
+        jnp.float32(generator.uniform(size=(1, 8, 8, 3))), (1, 64, 64, 3), "cubic"
+    )
+    image = jnp.clip(smooth, 0, 1)
+    taps = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_3")
+    half, full = (vgg.feature_fn(w, taps)(image) for w in (shipped, whole))
+    for tap in taps:
+        error = jnp.linalg.norm(half[tap] - full[tap]) / jnp.linalg.norm(full[tap])
+        assert float(error) < 1e-3, tap
+
+
+def test_the_first_layer_sees_red_where_red_is(shipped):
+    """A published value: the kernel of RGB begins with 0.4800154 at red."""
+    kernel = np.asarray(shipped.variables["params"]["conv1_1"]["kernel"])
+    assert kernel[0, 0, 0, 0] == pytest.approx(0.4800154, abs=3e-4)
+
+
+@pytest.mark.parametrize("name", vgg.PREPROCESSINGS)
+def test_preprocessing_is_its_formula(name, generator):
+    image = generator.uniform(size=(2, 3, 4, 3)).astype(np.float32)
+    chosen = vgg.PREPROCESSINGS[name]
+    channels = image[..., ::-1] if chosen.order == "bgr" else image
+    expected = (chosen.scale * channels - chosen.mean) / chosen.std
+    np.testing.assert_allclose(chosen(jnp.asarray(image)), expected, rtol=1e-4)
+
+
+def test_caffe_in_either_order_is_the_same_for_turned_kernels(generator):
+    image = jnp.float32(generator.uniform(size=(1, 4, 4, 3)))
+    bgr, rgb = (vgg.PREPROCESSINGS[n](image) for n in ("caffe", "caffe_rgb"))
+    np.testing.assert_allclose(bgr[..., ::-1], rgb, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_weights_from_a_file_give_the_reference_features(tmp_path, batch_norm):
+    found = vgg_names.convert(vgg_goldens.weights("vgg13", batch_norm))
+    path = safetensors_io.save_params(
+        tmp_path / "vgg13.safetensors",
+        found.variables,
+        metadata={"preprocessing": "none"},
+        dtype="float32",
+    )
+    weights = vgg.load(path)
+    assert (weights.arch, weights.batch_norm) == ("vgg13", batch_norm)
+    maps = vgg.feature_fn(weights, ["relu3_2"])(vgg_goldens.image())
+    expected = vgg_goldens.maps("vgg13", batch_norm)["relu3_2"]
+    np.testing.assert_allclose(maps["relu3_2"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_usual_preprocessing_follows_the_naming_and_a_flag_wins(tmp_path):
+    tensors = vgg_goldens.weights("vgg11", False)
+    import safetensors.numpy
+
+    path = tmp_path / "theirs.safetensors"
+    path.write_bytes(
+        safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+    )
+    assert set(tensor_files.read(path)) == set(tensors)
+    assert vgg.load(path).preprocessing == "torch"
+    assert vgg.load(path, preprocessing="caffe").preprocessing == "caffe"
+    with pytest.raises(ValueError, match="preprocessing: expected one of torch, caffe"):
+        vgg.load(path, preprocessing="keras")
+
+
+def test_features_are_a_pure_function_to_jit_and_differentiate(shipped):
+    features = vgg.feature_fn(shipped, ["relu2_1"])
+    image = jnp.full((1, 16, 16, 3), 0.5)
+    np.testing.assert_allclose(
+        jax.jit(features)(image)["relu2_1"], features(image)["relu2_1"], rtol=1e-4
+    )
+    gradient = jax.grad(lambda x: jnp.sum(features(x)["relu2_1"] ** 2))(image)
+    assert np.isfinite(gradient).all()
+    assert float(jnp.abs(gradient).max()) > 0
+
+
+@pytest.mark.parametrize(
+    ("taps", "options", "message"),
+    [
+        (["relu5_1"], {}, "end at relu4_3, which is before relu5_1; load a file"),
+        (["relu9_1"], {}, "vgg16 has no 'relu9_1'"),
+        (["relu1_1"], {"pooling": "min"}, "pooling: expected"),
+        (["relu1_1"], {"padding_mode": "wrap"}, "padding_mode: expected"),
+        (["relu1_1"], {"dtype": "float64"}, "dtype: expected"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_at_once(shipped, taps, options, message):
+    with pytest.raises(ValueError, match=message):
+        vgg.feature_fn(shipped, taps, **options)
+
+
+def test_pictures_must_be_pictures(shipped):
+    with pytest.raises(ValueError, match="images: expected pictures of shape"):
+        vgg.feature_fn(shipped, ["relu1_1"])(jnp.zeros((8, 8, 3)))
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match="no such weights file: 'vgg19'"):
+        vgg.load("vgg19")
