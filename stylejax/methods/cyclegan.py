@@ -61,7 +61,9 @@ class CycleGANConfig:
     # Optimisation.
     optimizer: str = "adam"  # adam or sgd
     generator_lr: float = 2e-4  # learning rate of both generators
-    generator_warmup: int = 0  # steps over which the generators' rate rises from 0
+    discriminator_warmup: int = (
+        0  # first steps, in which the discriminators alone learn
+    )
     discriminator_lr: float = 2e-4  # learning rate of both discriminators
     beta1: float = 0.5  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
@@ -305,18 +307,19 @@ def _step(
     decisions = pool_decisions or decisions
     real = {side: color.to_signed(batch[side]) for side in "ab"} | across.share(chance)
     factor = _learning_rate_factor(state.step, config)
-    optimizer, parts = _optimizer(config), config.accumulate_steps
+    rate = config.generator_lr * factor
 
-    def generator_terms(params: Params, part: dict) -> tuple:
-        return _generator_terms(params, state.discriminator_params, part, config)
+    def improve(params: Params, opt_state: Any) -> tuple:
+        def terms_fn(params: Params, part: dict) -> tuple:
+            return _generator_terms(params, state.discriminator_params, part, config)
 
-    terms, fakes, grads = gradients.mean_gradients(
-        generator_terms, state.generator_params, real, num_parts=parts
-    )
-    grads = across.mean(grads)
-    rate = config.generator_lr * factor * _warmup_factor(state.step, config)
-    generator_params, generator_opt_state = optim.descend(
-        optimizer, state.generator_params, state.generator_opt_state, grads, rate=rate
+        moved, terms, fakes = _descend(
+            terms_fn, (params, opt_state), real, rate, config, across
+        )
+        return *moved, terms, fakes
+
+    generator_params, generator_opt_state, terms, fakes = _unless_warming_up(
+        improve, state, real, config
     )
 
     fakes = across.gather(fakes)
@@ -324,22 +327,19 @@ def _step(
     pool_b, seen_b = image_pool.query(state.pool_b, fakes["b"], decisions["b"])
     judged = real | across.share({"fake_a": seen_a, "fake_b": seen_b})
 
-    def discriminator_terms(judges: Params, part: dict) -> tuple:
+    def judge_terms_fn(judges: Params, part: dict) -> tuple:
         return _discriminator_terms(judges, part, config)
 
-    judge_terms, _, judge_grads = gradients.mean_gradients(
-        discriminator_terms, state.discriminator_params, judged, num_parts=parts
-    )
-    judge_grads = across.mean(judge_grads)
-    judge_params, judge_opt_state = optim.descend(
-        optimizer,
-        state.discriminator_params,
-        state.discriminator_opt_state,
-        judge_grads,
-        rate=config.discriminator_lr * factor,
+    (judge_params, judge_opt_state), judge_terms, _ = _descend(
+        judge_terms_fn,
+        (state.discriminator_params, state.discriminator_opt_state),
+        judged,
+        config.discriminator_lr * factor,
+        config,
+        across,
     )
 
-    metrics = _metrics(across.mean(terms), across.mean(judge_terms), grads, judge_grads)
+    metrics = _metrics(across, terms, judge_terms)
     moved = state.replace(  # type: ignore[attr-defined]
         generator_params=generator_params,
         discriminator_params=judge_params,
@@ -349,8 +349,7 @@ def _step(
         pool_b=pool_b,
         ema_params=_average(state, generator_params, config),
     )
-    checked = (metrics, grads, judge_grads)
-    kept, counters = skipping.keep_if_finite(moved, state, checked=checked)
+    kept, counters = skipping.keep_if_finite(moved, state, checked=metrics)
     return kept, metrics | counters | {"learning_rate": rate}
 
 
@@ -360,10 +359,37 @@ def _average(state: CycleGANState, params: Params, config: CycleGANConfig) -> Pa
     )
 
 
-def _warmup_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array | float:
-    if not config.generator_warmup:
-        return 1.0
-    return jnp.minimum(1.0, (step + 1.0) / config.generator_warmup)
+def _descend(terms_fn, now: tuple, batch: dict, rate, config, across) -> tuple:
+    """Returns ((params, optimiser state) one step on, terms and norm, outputs)."""
+    params, opt_state = now
+    terms, outputs, grads = gradients.mean_gradients(
+        terms_fn, params, batch, num_parts=config.accumulate_steps
+    )
+    grads = across.mean(grads)
+    moved = optim.descend(_optimizer(config), params, opt_state, grads, rate=rate)
+    terms = {name: jnp.asarray(x, jnp.float32) for name, x in terms.items()}
+    return moved, (terms, trees.norm(grads)), outputs
+
+
+def _unless_warming_up(
+    improve, state: CycleGANState, real: dict, config: CycleGANConfig
+) -> tuple:
+    """Returns what `improve` does or, in the warm-up, the generators as they are.
+
+    The discriminators then learn on untranslated pictures: on what generators that
+    change nothing would put out.
+    """
+    now = (state.generator_params, state.generator_opt_state)
+    if not config.discriminator_warmup:
+        return improve(*now)
+
+    def rest(params: Params, opt_state: Any) -> tuple:
+        shapes = jax.eval_shape(improve, params, opt_state)[2]
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return params, opt_state, zeros, {"a": real["b"], "b": real["a"]}
+
+    is_warm = state.step >= config.discriminator_warmup
+    return jax.lax.cond(is_warm, improve, rest, *now)
 
 
 def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
@@ -375,13 +401,15 @@ def _learning_rate_factor(step: jax.Array, config: CycleGANConfig) -> jax.Array:
     )
 
 
-def _metrics(terms: dict, judge_terms: dict, grads, judge_grads) -> Metrics:
-    metrics = {f"generator/{name}": jnp.asarray(x) for name, x in terms.items()}
+def _metrics(across: gradients.Across, found: tuple, judges: tuple) -> Metrics:
+    (terms, norm), (judge_terms, judge_norm) = found, judges
+    terms, judge_terms = across.mean(terms), across.mean(judge_terms)
+    metrics = {f"generator/{name}": x for name, x in terms.items()}
     metrics["generator/total"] = sum(terms.values())
     metrics |= {f"discriminator/{name}": x for name, x in judge_terms.items()}
     metrics["discriminator/total"] = sum(judge_terms.values())
-    metrics["norm/generator_gradient"] = trees.norm(grads)
-    metrics["norm/discriminator_gradient"] = trees.norm(judge_grads)
+    metrics["norm/generator_gradient"] = norm
+    metrics["norm/discriminator_gradient"] = judge_norm
     return metrics
 
 

@@ -70,6 +70,7 @@ VARIANTS = {
     "r1_augment": {"r1_weight": 1.0, "augment": "translation,cutout,color"},
     "unet": {"generator": "unet"},
     "skips_preserve": {"skips": True, "upsample": "resize", "preserve_weight": 0.5},
+    "source_share": {"source_share": 0.5, "augment": "translation"},
 }
 
 
@@ -122,6 +123,48 @@ def test_the_price_of_a_change_is_the_distance_to_the_translations():
         )
         expected += 3.0 * 2 * float(jnp.abs(fake - batch[side]).mean())  # [-1, 1]
     assert metrics["generator/preserve"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_in_the_warm_up_the_discriminators_alone_learn_from_the_untranslated():
+    config = tiny(discriminator_warmup=2, source_share=0.5, optimizer="sgd")
+    before = cyclegan.init(jax.random.key(0), config)
+    state, metrics = run(config, state=before)
+    assert_close(state.generator_params, before.generator_params, rtol=0, atol=0)
+    assert metrics["generator/total"] == metrics["norm/generator_gradient"] == 0.0
+    assert metrics["skipped"] == 0
+    moved = trees.norm(
+        jax.tree.map(
+            jnp.subtract, state.discriminator_params, before.discriminator_params
+        )
+    )
+    assert float(moved) > 0
+    # The pools hold the other domain's pictures: what changing nothing would give.
+    np.testing.assert_allclose(state.pool_b.images[:2], 2 * batch_of()["a"] - 1)
+
+    state, _ = run(config, state=state)
+    warm, metrics = run(config, state=state)
+    assert metrics["generator/total"] > 0
+    # After it a step is what it is without one.
+    plain, other = run(tiny(source_share=0.5, optimizer="sgd"), state=state)
+    assert_close(warm.generator_params, plain.generator_params, rtol=1e-5, atol=1e-7)
+    assert other["generator/total"] == pytest.approx(metrics["generator/total"])
+
+
+def test_untranslated_pictures_take_their_share_of_the_fakes():
+    """The loss is linear in the share, and with a share of 1 knows no fakes."""
+    losses = {}
+    for share in (0.0, 0.5, 1.0):
+        _, metrics = run(tiny(source_share=share))
+        losses[share] = metrics["discriminator/total"]
+    assert losses[0.5] == pytest.approx((losses[0.0] + losses[1.0]) / 2, rel=1e-5)
+    state = cyclegan.init(jax.random.key(0), TINY)
+    judge, expected = cyclegan.networks(TINY).discriminator, 0.0
+    batch = {side: 2 * jnp.asarray(x) - 1 for side, x in batch_of(2, seed=0).items()}
+    for side, other in (("a", "b"), ("b", "a")):
+        params = {"params": state.discriminator_params[side.upper()]}
+        real, source = (judge.apply(params, batch[s]) for s in (side, other))
+        expected += 0.5 * float(jnp.mean((real - 1) ** 2) + jnp.mean(source**2))
+    assert losses[1.0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_accumulation_changes_the_memory_and_not_the_result():
