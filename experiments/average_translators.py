@@ -3,11 +3,14 @@
     python -m experiments.average_translators --model=runs/a --model=b.safetensors \
         --out=average.safetensors
 
-What two tunings have in common stays, what only one of them made up is halved. It helps
-where the networks come from the same parameters, and means nothing where they do not.
+What two tunings have in common stays, what only one of them made up is halved. A model
+that is named twice weighs twice. It helps where the networks come from the same
+parameters, and means nothing where they do not.
 
-Reference: Wortsman et al. 2022, https://arxiv.org/abs/2203.05482, the uniform average.
+Reference: Wortsman et al. 2022, https://arxiv.org/abs/2203.05482.
 """
+
+import os
 
 import jax
 import numpy as np
@@ -38,7 +41,9 @@ def main(argv):
 
 def load(text):
     """The model that "name", "folder" or "folder@step" stands for."""
-    name, _, step = text.partition("@")
+    name, at, step = text.rpartition("@")
+    if not at or os.path.exists(text):
+        return stylejax.load(text)
     return stylejax.load(name, step=int(step) if step.isdigit() else step or None)
 
 

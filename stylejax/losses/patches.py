@@ -98,8 +98,9 @@ def _nearest(
     lengths = jnp.linalg.norm(style, axis=1, keepdims=True)
     directions = style / jnp.maximum(lengths, _EPSILON)
     count = patches.shape[0]
+    chunk = min(chunk, count)
     padded = jnp.pad(patches, ((0, -count % chunk), (0, 0)))
-    blocks = padded.reshape(-1, min(chunk, padded.shape[0]), patches.shape[1])
+    blocks = padded.reshape(-1, chunk, patches.shape[1])
     best = jax.lax.map(lambda x: jnp.argmax(x @ directions.T, axis=1), blocks)
     return jax.lax.stop_gradient(style[best.reshape(-1)[:count]])
 

@@ -16,7 +16,7 @@ def position_weights(features: FeatureMap, mask: Mask | None) -> Float[Array, "b
     Args:
       features: (b, h, w, c).
       mask: (b, h, w) or (1, h, w), not negative, of the size of the maps or of any
-        other (then resized by area); None weighs all positions alike.
+        other (then resized, antialiased); None weighs all positions alike.
 
     Returns:
       (b, h * w), float32. A mask that is zero everywhere gives zeros, so that nothing

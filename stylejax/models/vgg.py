@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from stylejax.checks import check_choice
-from stylejax.nn.conv import Conv
+from stylejax.nn.conv import PADDING_MODES, Conv
 from stylejax.typing import Features
 
 BLOCKS = {
@@ -29,7 +29,6 @@ BLOCKS = {
 """Convolutions in each of the five blocks."""
 
 POOLINGS = ("max", "average")
-PADDING_MODES = ("zero", "reflect", "replicate")
 NORM_EPSILON = 1e-5
 MULTIPLES = (1, 2, 4, 8, 8)
 """Channels of each block in units of the first block's."""

@@ -1,4 +1,4 @@
-"""Enlarging feature maps: by repetition, and by repetition with a convolution after.
+"""Enlarging feature maps: nearest neighbour and the convolution after it, in one.
 
 A plain convolution after nearest-neighbour enlargement leaves no checkerboard (Odena et
 al. 2016, https://distill.pub/2016/deconv-checkerboard).
@@ -18,34 +18,15 @@ from stylejax.nn.conv import add_bias, conv2d, kernel_init, pad
 _PHASES = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
 
 
-def nearest(x: jax.Array, *, factor: int = 2) -> jax.Array:
-    """Returns `x` with every position repeated `factor` times both ways.
-
-    Args:
-      x: activations `b h w c`.
-      factor: whole number of copies along each side.
-
-    Returns:
-      Array `b (factor h) (factor w) c` of the dtype of `x`.
-
-    Example:
-      >>> nearest(jnp.ones((1, 2, 3, 4))).shape
-      (1, 4, 6, 4)
-    """
-    b, h, w, c = x.shape
-    shape = (b, h, factor, w, factor, c)
-    wide = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
-    return wide.reshape(b, h * factor, w * factor, c)
-
-
 def nearest_conv2d(
     x: jax.Array, kernel: jax.Array, *, padding_mode: str = "reflect"
 ) -> jax.Array:
-    """Returns `conv2d(pad(nearest(x), 1), kernel)` at less than half of its cost.
+    """Returns the 3x3 convolution of `x` with every position repeated, twice as large.
 
-    Two or four of the nine taps meet copies of one position, so each of the four
-    positions of the enlarged map that come from one of `x` is a 2x2 convolution of `x`
-    with sums of taps: 4 multiplications where the plain way does 9.
+    It multiplies less than half as often as enlarging first and then convolving. Two or
+    four of the nine taps meet copies of one position, so each of the four positions of
+    the enlarged map that come from one of `x` is a 2x2 convolution of `x` with sums of
+    taps: 4 multiplications where the plain way does 9.
 
     Args:
       x: activations `b h w c`.

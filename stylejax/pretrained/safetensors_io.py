@@ -73,8 +73,30 @@ def load_params(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]
         path: a .safetensors file.
 
     Returns:
-        (nested dictionaries of float32 NumPy arrays, metadata). Metadata that is no
-        JSON (files of others) stays text.
+        (nested dictionaries of float32 NumPy arrays, metadata as in `read_tensors`).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken or no .safetensors file.
+    """
+    tensors, metadata = read_tensors(path)
+    params: dict[str, Any] = {}
+    for name, array in tensors.items():
+        _put(params, name.split("/"), array)
+    return params, metadata
+
+
+def read_tensors(
+    path: str | os.PathLike,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors in a file by the names they have there, and its metadata.
+
+    Args:
+        path: a .safetensors file.
+
+    Returns:
+        (name to array as stored, metadata). Metadata that is no JSON (files of others)
+        stays text.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -83,17 +105,16 @@ def load_params(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such weights file: {str(path)!r}; check the path")
-    params: dict[str, Any] = {}
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             texts = file.metadata() or {}
-            for name in file.keys():
-                _put(params, name.split("/"), file.get_tensor(name))
-    except safetensors.SafetensorError as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, TypeError) as error:  # TypeError: the dtype
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"broken or no .safetensors file: {str(path)!r} ({error}); get it again"
+            f"broken or no .safetensors file: {str(path)!r} ({reason}); get it again"
         ) from None
-    return params, {name: _from_json(text) for name, text in texts.items()}
+    return tensors, {name: _from_json(text) for name, text in texts.items()}
 
 
 def _put(tree: dict[str, Any], names: list[str], array: np.ndarray) -> None:

@@ -1,11 +1,11 @@
 """Tensors by name from weight files of any kind that is read here.
 
-| ending                | read with                       |
-|-----------------------|---------------------------------|
-| .safetensors          | safetensors                     |
-| .pth .pt              | `stylejax.pretrained.torch_file` |
-| .h5 .hdf5 .keras.h5   | h5py, extra `convert`           |
-| .onnx                 | onnx, extra `convert`           |
+| ending       | read with                              |
+|--------------|----------------------------------------|
+| .safetensors | `stylejax.pretrained.safetensors_io`   |
+| .pth .pt     | `stylejax.pretrained.torch_file`       |
+| .h5 .hdf5    | h5py, extra `convert` (Keras: .weights.h5) |
+| .onnx        | onnx, extra `convert`                  |
 
 None of them runs code from the file.
 """
@@ -15,9 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import safetensors
 
-from stylejax.pretrained import torch_file
+from stylejax.pretrained import safetensors_io, torch_file
 
 # A compressed or never written data set may claim any size.
 _MAX_GROWTH, _SPARE_BYTES = 8, 1 << 20
@@ -50,11 +49,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, TypeError) as error:
-        raise _broken(path, "safetensors", error) from None
+    return safetensors_io.read_tensors(path)[0]
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:

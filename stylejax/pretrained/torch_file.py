@@ -3,15 +3,17 @@
 Both layouts are read: the zip archive of today and the stream of before version 1.6. A
 pickle in such a file may name any function of Python; ours knows the few names that
 build tensors and refuses all others before anything is called. A tensor is made only
-from bytes that are in the file, so no small file grows into a large array.
+from bytes that are in the file, and all together may be a few times its size (weights
+that are shared are read once for each name), so no small file fills the memory.
 """
 
 import collections
 import io
+import math
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_PICKLE_BYTES = 64 << 20
 _MAX_DEPTH = 8
+_MAX_GROWTH, _SPARE_BYTES = 8, 1 << 20
 
 _STORAGES = {
     "FloatStorage": np.dtype(np.float32),
@@ -71,7 +74,11 @@ _CALLABLES: dict[tuple[str, str], Callable] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names above and nothing else."""
+    """Knows the names above and nothing else; keeps the storages it is told of."""
+
+    def __init__(self, stream: io.BufferedIOBase):
+        super().__init__(stream, encoding="utf-8")
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _CALLABLES:
@@ -89,7 +96,10 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"an unknown reference {kind!r}")
         if not isinstance(count, int) or count < 0:
             raise pickle.UnpicklingError(f"a storage of {count!r} numbers")
-        return _Storage(str(key), storage_type.dtype, count)
+        storage = _Storage(str(key), storage_type.dtype, count)
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise pickle.UnpicklingError(f"two storages are called {storage.key}")
+        return storage
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -114,10 +124,9 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         reader = _read_zip if zipfile.is_zipfile(path) else _read_legacy
         tree, storages = reader(path)
-        return {
-            name: _materialize(tensor, storages)
-            for name, tensor in _tensors(tree, depth=0)
-        }
+        tensors = dict(_tensors(tree, depth=0))
+        _check_growth(tensors.values(), path.stat().st_size)
+        return {name: _materialize(x, storages) for name, x in tensors.items()}
     except Exception as error:  # a hostile pickle may raise whatever it likes
         reason = str(error) or type(error).__name__
         reason = " ".join(reason.split())
@@ -127,7 +136,17 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _unpickle(stream: io.BufferedIOBase) -> Any:
-    return _Unpickler(stream, encoding="utf-8").load()
+    return _Unpickler(stream).load()
+
+
+def _check_growth(tensors: Iterable[_Tensor], file_bytes: int) -> None:
+    limit = _MAX_GROWTH * file_bytes + _SPARE_BYTES
+    total = 0
+    for tensor in tensors:
+        _check_shape(tensor)
+        total += math.prod(tensor.shape) * tensor.storage.dtype.itemsize
+    if total > limit:
+        raise ValueError(f"its tensors claim {total} bytes, more than fit")
 
 
 def _read_zip(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
@@ -161,18 +180,19 @@ def _read_legacy(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
             raise ValueError("no PyTorch file")
         if not _unpickle(file).get("little_endian", True):
             raise ValueError("it was written on a big-endian machine")
-        tree = _unpickle(file)
-        keys = [str(key) for key in _unpickle(file)]
-        storages = {tensor.storage for _, tensor in _tensors(tree, depth=0)}
-        known = {storage.key: storage for storage in storages}
-        found = {}
-        for key in keys:
+        unpickler = _Unpickler(file)
+        tree, known = unpickler.load(), unpickler.storages
+        found: dict[str, bytes] = {}
+        for key in map(str, _unpickle(file)):
             count = int.from_bytes(file.read(8), "little")
             if key not in known:
                 raise ValueError(f"storage {key} belongs to no tensor")
             if count != known[key].size:
                 raise ValueError(f"storage {key} has {count} numbers, not its own")
-            found[key] = file.read(count * known[key].dtype.itemsize)
+            length = count * known[key].dtype.itemsize
+            if length > path.stat().st_size:
+                raise ValueError(f"storage {key} is cut short; get the file again")
+            found[key] = file.read(length)
     return tree, lambda storage: found[storage.key]
 
 
@@ -192,19 +212,23 @@ def _tensors(tree: Any, *, depth: int):
                 yield f"{key}.{name}", tensor
 
 
-def _materialize(tensor: _Tensor, storages: Callable[[_Storage], bytes]) -> np.ndarray:
+def _check_shape(tensor: _Tensor) -> None:
     storage, offset, shape, strides = tensor
     whole = all(isinstance(n, int) and n >= 0 for n in (offset, *shape, *strides))
     if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides):
         raise ValueError("a tensor without a sound shape")
-    size = int(np.prod(shape, dtype=object))
+    size = math.prod(shape)
     reach = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if size and (offset + reach >= storage.size or size > storage.size):
         raise ValueError(f"a tensor of shape {shape} reaches beyond its bytes")
+
+
+def _materialize(tensor: _Tensor, storages: Callable[[_Storage], bytes]) -> np.ndarray:
+    storage, offset, shape, strides = tensor
     data = storages(storage)
     if len(data) != storage.size * storage.dtype.itemsize:
         raise ValueError(f"storage {storage.key} is cut short; get the file again")
-    if not size:
+    if not math.prod(shape):
         return np.zeros(shape, storage.dtype)
     flat = np.frombuffer(data, storage.dtype.newbyteorder("<"))[offset:]
     steps = [step * storage.dtype.itemsize for step in strides]

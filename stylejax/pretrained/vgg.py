@@ -6,7 +6,6 @@ of torchvision, timm and Keras are read as they are.
 
 import dataclasses
 import functools
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import safetensors
 
 from stylejax.checks import check_choice, check_image
 from stylejax.models import vgg
-from stylejax.pretrained import registry, tensor_files, vgg_names
+from stylejax.nn.conv import PADDING_MODES
+from stylejax.pretrained import registry, safetensors_io, tensor_files, vgg_names
 from stylejax.typing import Features, Image, Params
 
 
@@ -120,10 +119,12 @@ def load(
     path = Path(name_or_path)
     if str(name_or_path) in registry.names(folder=registry.FEATURES):
         path = registry.find(str(name_or_path), folder=registry.FEATURES)
-    stated = _metadata(path)
-    found = vgg_names.convert(
-        tensor_files.read(path), arch=arch or stated.get("arch"), naming=naming
-    )
+    stated: dict[str, Any] = {}
+    if path.suffix == ".safetensors":
+        tensors, stated = safetensors_io.read_tensors(path)
+    else:
+        tensors = tensor_files.read(path)
+    found = vgg_names.convert(tensors, arch=arch or stated.get("arch"), naming=naming)
     chosen = preprocessing or stated.get("preprocessing") or _USUAL[found.naming]
     check_choice(chosen, choices=PREPROCESSINGS, name="preprocessing")
     return VGGWeights(
@@ -134,18 +135,6 @@ def load(
         deepest=found.deepest,
         notice=str(stated.get("notice", "")),
     )
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """What a .safetensors file of ours states about itself."""
-    if path.suffix != ".safetensors" or not path.is_file():
-        return {}
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            texts = file.metadata() or {}
-        return {name: json.loads(text) for name, text in texts.items()}
-    except (safetensors.SafetensorError, json.JSONDecodeError):
-        return {}  # broken files are reported by whoever reads the tensors
 
 
 def feature_fn(
@@ -180,7 +169,7 @@ def feature_fn(
             f" {', '.join(beyond)}; load a file of the whole network"
         )
     check_choice(pooling, choices=vgg.POOLINGS, name="pooling")
-    check_choice(padding_mode, choices=vgg.PADDING_MODES, name="padding_mode")
+    check_choice(padding_mode, choices=PADDING_MODES, name="padding_mode")
     check_choice(dtype, choices=("float32", "bfloat16"), name="dtype")
     network = vgg.VGG(
         taps=tuple(taps),

@@ -78,7 +78,8 @@ def convert(
     for (collection, layer, leaf), array in found.items():
         place = variables.setdefault(collection, {}).setdefault(layer, {})
         place[leaf] = np.asarray(array, np.float32)
-    deepest = max(variables["params"], key=_order(arch, batch_norm))
+    order = vgg.layer_names(arch, batch_norm=batch_norm).index
+    deepest = max(variables["params"], key=order)
     deepest = deepest.replace("norm", "conv")
     return Converted(variables, arch, batch_norm, naming, deepest)
 
@@ -121,6 +122,8 @@ def _without_prefix(
 def _take_stylejax(tensors: dict[str, np.ndarray]) -> tuple[_Leaves, bool, list[int]]:
     found: _Leaves = {}
     for name, array in tensors.items():
+        if not re.fullmatch(_PATTERNS["stylejax"], name):
+            continue
         parts = name.split("/")
         collection = parts.pop(0) if len(parts) == 3 else "params"
         found[collection, parts[0], parts[1]] = array
@@ -145,7 +148,9 @@ def _take_torchvision(
     """Numbers count layers, ReLUs and poolings included: gaps tell where those are."""
     by_number: dict[int, dict[str, np.ndarray]] = {}
     for name, array in tensors.items():
-        _, place, leaf = name.split(".")[:3]
+        if not re.fullmatch(_PATTERNS["torchvision"], name):
+            continue
+        _, place, leaf = name.split(".")
         by_number.setdefault(int(place), {})[leaf] = array
     batch_norm = any("running_mean" in leaves for leaves in by_number.values())
     found: _Leaves = {}
@@ -199,10 +204,6 @@ def _arch(blocks: list[int]) -> str:
     )
 
 
-def _order(arch: str, batch_norm: bool):
-    return vgg.layer_names(arch, batch_norm=batch_norm).index
-
-
 def _check(found: _Leaves, arch: str, batch_norm: bool) -> None:
     """Raises with a readable difference if leaves or shapes are not the network's."""
     first = found.get(("params", "conv1_1", "kernel"))
@@ -210,8 +211,11 @@ def _check(found: _Leaves, arch: str, batch_norm: bool) -> None:
     names = [n for n in vgg.layer_names(arch, batch_norm=batch_norm) if n[0] in "cn"]
     there = [names.index(layer) for _, layer, _ in found if layer in names]
     expected: dict[str, np.ndarray] = {}
+    end = max(there, default=-1) + 1
+    # A convolution at the end wants its norm as well.
+    end += end < len(names) and names[end].startswith("norm")
     channels = 3
-    for name in names[: max(there, default=-1) + 1]:
+    for name in names[:end]:
         features = width * vgg.MULTIPLES[int(name[4]) - 1]
         if name.startswith("conv"):
             expected[f"{name}/kernel"] = np.empty((3, 3, channels, features), "f4")

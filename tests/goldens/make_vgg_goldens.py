@@ -74,6 +74,7 @@ def main():
     file = {
         "state_dict": state,
         "epoch": 3,
+        "optimizer": {"groups": [torch.ones(7)]},  # in a list: no weight of a network
         "half": weird.half(),
         "bfloat16": weird.bfloat16(),
         "double": weird.double(),

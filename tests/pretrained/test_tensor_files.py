@@ -65,7 +65,7 @@ def test_a_truncated_file_ends_in_one_line(tmp_path, ending, share):
     if ending == ".onnx" and share == 0.0:
         assert tensor_files.read(path) == {}  # an empty message is a sound one
         return
-    with pytest.raises(ValueError, match="cannot read .*weights") as caught:
+    with pytest.raises(ValueError, match="(cannot read|broken) .*weights") as caught:
         tensor_files.read(path)
     assert "\n" not in str(caught.value)
 
@@ -84,7 +84,7 @@ def test_a_truncated_file_ends_in_one_line(tmp_path, ending, share):
 def test_hostile_safetensors_end_in_one_line(tmp_path, data):
     path = tmp_path / "a.safetensors"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="as safetensors: ") as caught:
+    with pytest.raises(ValueError, match="broken or no .safetensors") as caught:
         tensor_files.read(path)
     assert "\n" not in str(caught.value)
 

@@ -131,6 +131,20 @@ def test_other_networks_are_refused(tensors, message):
         vgg_names.convert(tensors)
 
 
+@pytest.mark.parametrize("name", ["step", "conv1_1", "a/b/c/d", "params/extra"])
+def test_other_things_in_a_file_of_ours_are_left_out(name):
+    tensors = dict(ours("vgg11")) | {name: np.zeros(3, np.float32)}
+    found = vgg_names.convert(tensors)
+    assert set(trees.named_leaves(found.variables["params"])) == set(ours("vgg11"))
+
+
+def test_a_last_convolution_without_its_norm_is_refused():
+    every = vgg_goldens.weights("vgg11", True)
+    cut = {k: v for k, v in every.items() if int(k.split(".")[1]) <= 4}  # conv2_1
+    with pytest.raises(ValueError, match="missing norm2_1/scale"):
+        vgg_names.convert(cut, arch="vgg11")
+
+
 def test_an_unknown_naming_is_refused():
     with pytest.raises(ValueError, match="naming: expected one of stylejax, torch"):
         vgg_names.convert(vgg_goldens.weights("vgg11", False), naming="caffe")
