@@ -93,8 +93,8 @@ def test_hdf5_that_claims_more_than_it_holds_is_refused(tmp_path):
     h5py = pytest.importorskip("h5py", reason="needs the extra convert")
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("w", shape=(1 << 20, 1 << 12), dtype="f4", chunks=(1, 64))
-    with pytest.raises(ValueError, match="w claims 17179869184 bytes"):
+        file.create_dataset("w", shape=(1 << 14, 1 << 12), dtype="f4", chunks=(1, 64))
+    with pytest.raises(ValueError, match="w claims 268435456 bytes"):
         tensor_files.read(path)
 
 
