@@ -17,7 +17,7 @@ from absl import flags
 
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.data import sources
-from stylejax.pretrained import registry, safetensors_io, tensor_files, vgg, vgg_names
+from stylejax.pretrained import cache, registry, tensor_files, vgg, vgg_names
 from stylejax.train.evaluate import make_evaluator
 
 _WEIGHTS = flags.DEFINE_string("weights", "", "The whole network, Keras names.")
@@ -59,14 +59,12 @@ def main(argv):
         print(f"{tap}  {error:.1e}")
     if max(errors.values()) > MAX_ERROR:
         raise ValueError(f"half precision is too coarse: {max(errors.values()):.1e}")
-    metadata = {
-        "arch": whole.arch,
-        "preprocessing": "caffe_rgb",
-        "notice": NOTICE,
-        "source_sha256": digest,
-    }
-    safetensors_io.save_params(_OUT.value, params, metadata=metadata)
+    weights = vgg.VGGWeights(
+        {"params": params}, whole.arch, False, "caffe_rgb", "conv4_3", NOTICE
+    )
+    vgg.save(_OUT.value, weights, dtype="float16", source_sha256=digest)
     print(f"wrote {_OUT.value}, {Path(_OUT.value).stat().st_size} bytes")
+    print(f"its card states the SHA-256: {cache.digest(_OUT.value)}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The checkpoints that ship with the package, by name, each with its model card."""
 
+import re
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
@@ -51,3 +52,18 @@ def card(path: Path) -> str:
     """
     beside = Path(path).with_suffix(".md")
     return beside.read_text(encoding="utf-8") if beside.is_file() else ""
+
+
+def card_row(path: Path, name: str) -> str:
+    """What a model card's table says under a name.
+
+    Args:
+        path: the .safetensors file.
+        name: what stands in the row's first cell.
+
+    Returns:
+        The second cell of that row, "" where there is none.
+    """
+    row = rf"^\| *{re.escape(name)} *\|(.*)\| *$"
+    found = re.search(row, card(path), flags=re.MULTILINE)
+    return found[1].strip() if found else ""

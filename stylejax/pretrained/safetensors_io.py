@@ -5,9 +5,10 @@ network as JSON in the file's metadata. Half precision halves the file; loading 
 float32 again.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,29 +103,57 @@ def read_tensors(
         FileNotFoundError: there is no such file.
         ValueError: it is broken or no .safetensors file.
     """
+    with _open(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        return tensors, _values(file.metadata())
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
+    """The metadata of a file, as in `read_tensors`, without its tensors.
+
+    Args:
+        path: a .safetensors file.
+
+    Returns:
+        Name to value.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is broken or no .safetensors file.
+    """
+    with _open(path) as file:
+        return _values(file.metadata())
+
+
+@contextlib.contextmanager
+def _open(path: str | os.PathLike) -> Iterator[Any]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such weights file: {str(path)!r}; check the path")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            texts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            yield file
     except (safetensors.SafetensorError, TypeError) as error:  # TypeError: the dtype
         reason = " ".join(str(error).split())
         raise ValueError(
             f"broken or no .safetensors file: {str(path)!r} ({reason}); get it again"
         ) from None
-    return tensors, {name: _from_json(text) for name, text in texts.items()}
+
+
+def _values(texts: Mapping[str, str] | None) -> dict[str, Any]:
+    return {name: _from_json(text) for name, text in (texts or {}).items()}
 
 
 def _put(tree: dict[str, Any], names: list[str], array: np.ndarray) -> None:
     for name in names[:-1]:
         tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):  # names come sorted: "a" before "a/b"
+            raise ValueError(f"{'/'.join(names)!r} lies below another tensor")
     tree[names[-1]] = array.astype(np.float32)
 
 
 def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # or nested too deep
         return text

@@ -1,7 +1,8 @@
 """VGG weights with the preprocessing they were trained with, and features from them.
 
 `load("vgg16")` ships with the package: VGG-16 up to `relu4_3`, in half precision. Files
-of torchvision, timm and Keras are read as they are.
+of torchvision, timm and Keras are read as they are, and those that were fetched with
+`stylejax weights fetch` by their names.
 """
 
 import dataclasses
@@ -17,7 +18,14 @@ import jax.numpy as jnp
 from stylejax.checks import check_choice, check_image
 from stylejax.models import vgg
 from stylejax.nn.conv import PADDING_MODES
-from stylejax.pretrained import registry, safetensors_io, tensor_files, vgg_names
+from stylejax.pretrained import (
+    cache,
+    catalogue,
+    registry,
+    safetensors_io,
+    tensor_files,
+    vgg_names,
+)
 from stylejax.typing import Features, Image, Params
 
 
@@ -98,11 +106,11 @@ def load(
     naming: str | None = None,
     preprocessing: str | None = None,
 ) -> VGGWeights:
-    """The weights of a VGG, from the package or from a file.
+    """The weights of a VGG, from the package, the cache or a file.
 
     Args:
-        name_or_path: "vgg16", which ships, or a file: see
-            `stylejax.pretrained.tensor_files`.
+        name_or_path: "vgg16", which ships, a name of `stylejax.pretrained.catalogue`,
+            which was fetched, or a file: see `stylejax.pretrained.tensor_files`.
         arch: what the file holds; None finds out from its names.
         naming: one of `vgg_names.NAMINGS`; None finds out.
         preprocessing: one of `PREPROCESSINGS`; None takes what the file states, or
@@ -112,16 +120,15 @@ def load(
         `VGGWeights`, in float32.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is broken, or its names and shapes are not those of a VGG.
+        FileNotFoundError: there is no such file, or it was not fetched.
+        ValueError: it is broken, not the file that was fetched, or its names and shapes
+            are not those of a VGG.
         ImportError: the extra that reads it is not installed.
     """
-    path = Path(name_or_path)
-    if str(name_or_path) in registry.names(folder=registry.FEATURES):
-        path = registry.find(str(name_or_path), folder=registry.FEATURES)
-    stated: dict[str, Any] = {}
+    path, stated = _locate(os.fspath(name_or_path))
     if path.suffix == ".safetensors":
-        tensors, stated = safetensors_io.read_tensors(path)
+        tensors, own = safetensors_io.read_tensors(path)
+        stated |= own
     else:
         tensors = tensor_files.read(path)
     found = vgg_names.convert(tensors, arch=arch or stated.get("arch"), naming=naming)
@@ -135,6 +142,54 @@ def load(
         deepest=found.deepest,
         notice=str(stated.get("notice", "")),
     )
+
+
+def _locate(name_or_path: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a name, and what is known of it beside what it says itself."""
+    if name_or_path in registry.names(folder=registry.FEATURES):
+        return registry.find(name_or_path, folder=registry.FEATURES), {}
+    if name_or_path not in catalogue.names():
+        return Path(name_or_path).expanduser(), {}
+    entry = catalogue.find(name_or_path)
+    stated = {
+        "arch": entry.arch,
+        "preprocessing": entry.preprocessing,
+        "notice": entry.notice,
+    }
+    return cache.find(entry), stated
+
+
+def save(
+    path: str | os.PathLike,
+    weights: VGGWeights,
+    *,
+    dtype: str = "float32",
+    source_sha256: str = "",
+) -> Path:
+    """The path of the .safetensors file just written; `load` takes it as it is.
+
+    Args:
+        path: where to.
+        weights: from `load`; what they say of themselves goes into the file.
+        dtype: "float16" or "float32".
+        source_sha256: hash of the file they came from, where there was one.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: another suffix, an unknown dtype, values it cannot hold.
+    """
+    metadata = {
+        "arch": weights.arch,
+        "preprocessing": weights.preprocessing,
+        "notice": weights.notice,
+        "source_sha256": source_sha256,
+    }
+    kept = {name: value for name, value in metadata.items() if value}
+    variables = weights.variables
+    tree = variables if weights.batch_norm else variables["params"]
+    return safetensors_io.save_params(path, tree, metadata=kept, dtype=dtype)
 
 
 def feature_fn(

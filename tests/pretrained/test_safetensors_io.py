@@ -94,3 +94,33 @@ def test_others_may_read_the_file(tmp_path):
         tmp_path / "w.safetensors", {"a": np.ones(2, np.float32)}, metadata={}
     )
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_metadata_alone(tmp_path):
+    path = tmp_path / "a.safetensors"
+    safetensors_io.save_params(path, PARAMS, metadata=METADATA)
+    assert safetensors_io.read_metadata(path) == METADATA
+    path.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="broken"):
+        safetensors_io.read_metadata(path)
+    with pytest.raises(FileNotFoundError, match="b.safetensors"):
+        safetensors_io.read_metadata(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "9" * 5000, "{", "NULL"])
+def test_metadata_that_is_no_json_stays_text(tmp_path, text):
+    import safetensors.numpy
+
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors.numpy.save({"w": np.zeros(2)}, metadata={"x": text}))
+    assert safetensors_io.read_metadata(path) == {"x": text}
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b")])
+def test_a_name_that_is_a_tensor_and_a_folder_is_refused(tmp_path, names):
+    import safetensors.numpy
+
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors.numpy.save({n: np.zeros(2) for n in names}))
+    with pytest.raises(ValueError, match="lies below another tensor"):
+        safetensors_io.load_params(path)

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stylejax.pretrained import registry, safetensors_io, tensor_files, vgg, vgg_names
+from stylejax.pretrained import (
+    cache,
+    registry,
+    safetensors_io,
+    tensor_files,
+    vgg,
+    vgg_names,
+)
 from tests.goldens import vgg_goldens
 
 
@@ -125,5 +132,62 @@ def test_pictures_must_be_pictures(shipped):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(FileNotFoundError, match="no such weights file: 'vgg19'"):
+    with pytest.raises(FileNotFoundError, match="no such weights file: 'vgg99'"):
+        vgg.load("vgg99")
+
+
+def test_weights_that_were_not_fetched_are_named_with_the_command(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STYLEJAX_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="stylejax weights fetch vgg19$"):
         vgg.load("vgg19")
+
+
+def test_fetched_weights_are_loaded_by_name(shop):
+    cache.fetch(shop.entry)
+    weights = vgg.load("tiny")
+    assert (weights.arch, weights.batch_norm) == ("vgg11", True)
+    assert (weights.preprocessing, weights.notice) == ("none", "made up")
+    by_file = vgg.load(cache.find(shop.entry))
+    assert by_file.preprocessing == "torch"  # usual for the naming
+    for one, two in zip(
+        jax.tree.leaves(weights.variables),
+        jax.tree.leaves(by_file.variables),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="not the weights of a vgg13"):
+        shop.offers(arch="vgg13")
+        vgg.load("tiny")
+
+
+def test_fetched_weights_that_changed_are_refused(shop):
+    path = cache.fetch(shop.entry).path
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match="not the tiny of"):
+        vgg.load("tiny")
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_is_saved_is_loaded_with_all_it_says(tmp_path, batch_norm, dtype):
+    found = vgg_names.convert(vgg_goldens.weights("vgg16", batch_norm))
+    weights = vgg.VGGWeights(
+        found.variables, "vgg16", batch_norm, "caffe", found.deepest, "whose it is"
+    )
+    path = vgg.save(
+        tmp_path / "a.safetensors", weights, dtype=dtype, source_sha256="12"
+    )
+    again = vgg.load(path)
+    for name in ("arch", "batch_norm", "preprocessing", "deepest", "notice"):
+        assert getattr(again, name) == getattr(weights, name)
+    assert safetensors_io.read_metadata(path)["source_sha256"] == "12"
+    assert jax.tree.structure(dict(again.variables)) == jax.tree.structure(
+        dict(weights.variables)
+    )
+    jax.tree.map(
+        lambda x, y: np.testing.assert_array_equal(x, np.float32(y.astype(dtype))),
+        dict(again.variables),
+        dict(weights.variables),
+    )
