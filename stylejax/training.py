@@ -24,9 +24,10 @@ from stylejax.data.pipeline import (
 )
 from stylejax.image import panel
 from stylejax.methods import METHODS
-from stylejax.train import loop, parallel
+from stylejax.train import loop, parallel, protocol
 from stylejax.train.checkpoint import Checkpointer
 from stylejax.train.evaluate import Evaluator, make_evaluator
+from stylejax.train.features import open_vgg
 from stylejax.train.writers import Writer, default_writer
 from stylejax.warm_start import warm_start
 
@@ -34,6 +35,8 @@ from stylejax.warm_start import warm_start
 # continued with others.
 _SPEED = ("num_threads", "prefetch", "cache_mb", "backend")
 _SHOWN = 8
+PROTOCOL_NAME = "protocol.json"
+"""Beside the checkpoints: how the evaluations of the training are made."""
 
 
 @parallel.fail_fast()  # a mistake on one host must not leave the others waiting
@@ -57,7 +60,8 @@ def fit(
     Args:
         dataset: a name that `stylejax.data.sources.load` knows, or two domains.
         config: the method's configuration; `steps_per_epoch` 0 is filled in.
-        workdir: gets checkpoints, log.jsonl, TensorBoard events and sample pictures.
+        workdir: gets checkpoints, log.jsonl, TensorBoard events, sample pictures and
+            the protocol of the evaluations.
         pipeline: how batches are made; its `image_size` must be that of `config`.
         loop_config: how long, and when to log, sample, evaluate and save; `num_steps` 0
             stands for all epochs of `config`.
@@ -116,8 +120,12 @@ def _train(
 ) -> loop.RunResult:
     method, config, loop_config, described, init_from = settings
     module = METHODS[method]
-    is_scored = loop_config.evaluate_every > 0
-    viewer = _Viewer(module, config, data, iterator, is_scored=is_scored)
+    viewer = _Viewer(module, config, data, iterator, loop_config)
+    if viewer.evaluator and jax.process_index() == 0:
+        pinned = protocol.protocol_of(
+            viewer.evaluator, dataset=data.name, checkpoint="last"
+        )
+        protocol.write_protocol(workdir / PROTOCOL_NAME, pinned)
     state = module.init(jax.random.key(config.seed), config)
     if init_from:
         state = warm_start(state, init_from)
@@ -198,14 +206,18 @@ class _Viewer:
         config: Any,
         data: sources.TwoDomainDataset,
         iterator: TrainIterator,
-        *,
-        is_scored: bool,
+        loop_config: loop.LoopConfig,
     ):
         self.module, self.config = module, config
         has_tests = len(data.test_a) > 0 and len(data.test_b) > 0
         self.evaluator: Evaluator | None = None
-        if is_scored and has_tests:
-            self.evaluator = make_evaluator(data, image_size=config.image_size)
+        if loop_config.evaluate_every > 0 and has_tests:
+            name = loop_config.evaluate_features
+            self.evaluator = make_evaluator(
+                data,
+                image_size=config.image_size,
+                features=open_vgg(name) if name else None,
+            )
         if has_tests:
             tests = make_evaluator(
                 _first(data), image_size=config.image_size, batch_size=_SHOWN

@@ -14,6 +14,7 @@ from stylejax.methods.cyclegan import CycleGANConfig
 from stylejax.train.loop import LoopConfig
 from stylejax.train.writers import Writer
 from stylejax.training import fit, sample_grid
+from tests.train.tiny_vgg import save_tiny_vgg
 
 CONFIG = CycleGANConfig(
     ngf=2,
@@ -27,7 +28,9 @@ CONFIG = CycleGANConfig(
 )
 PIPELINE = PipelineConfig(batch_size=4, image_size=16, num_threads=0)
 # Two steps an epoch, so that the learning rate decays within a few steps.
-LOOP = LoopConfig(num_steps=4, log_every=1, sample_every=2, evaluate_every=2)
+LOOP = LoopConfig(
+    num_steps=4, log_every=1, sample_every=2, evaluate_every=2, evaluate_features=""
+)
 
 
 class Notes(Writer):
@@ -67,9 +70,10 @@ def data():
 def whole(data, tmp_path_factory):
     """A run of four steps: (its folder, its result, what it wrote)."""
     workdir, notes = tmp_path_factory.mktemp("whole"), Notes()
-    result = fit(
-        data, CONFIG, workdir=workdir, pipeline=PIPELINE, loop_config=LOOP, writer=notes
-    )
+    features = save_tiny_vgg(tmp_path_factory.mktemp("vgg"))
+    judged = dataclasses.replace(LOOP, evaluate_features=str(features))
+    run = {"workdir": workdir, "pipeline": PIPELINE, "writer": notes}
+    result = fit(data, CONFIG, loop_config=judged, **run)
     return workdir, result, notes
 
 
@@ -92,10 +96,33 @@ def test_a_run_is_scored_and_drawn(whole):
     assert {(1, "train"), (4, "train"), (2, "evaluation"), (4, "evaluation")} <= kinds
     scores = [values for _, kind, values in notes.scalars if kind == "evaluation"]
     assert {"score", "AtoB/l1", "BtoA/l1_ratio"} <= set(scores[0])
+    assert {"AtoB/content", "BtoA/style", "BtoA/perceptual"} <= set(scores[0])
     assert [(step, name) for step, name, _ in notes.images] == [
         (2, "samples"),
         (4, "samples"),
     ]
+
+
+@pytest.mark.slow
+def test_how_a_run_is_evaluated_is_written_down(whole):
+    pinned = json.loads((whole[0] / "protocol.json").read_text())
+    assert (pinned["dataset"], pinned["num_a"], pinned["num_b"]) == ("noise", 3, 3)
+    assert (pinned["checkpoint"], pinned["image_size"]) == ("last", 16)
+    assert pinned["features"]["layers"] == ["relu1_1", "relu2_1", "relu3_2"]
+    assert len(pinned["features"]["sha256"]) == len(pinned["pictures_sha256"]) == 64
+
+
+def test_features_that_are_not_there_are_said_before_the_training(data, tmp_path):
+    wrong = dataclasses.replace(LOOP, evaluate_features="vgg99")
+    with pytest.raises(OSError, match="vgg99"):
+        fit(
+            data,
+            CONFIG,
+            workdir=tmp_path,
+            pipeline=PIPELINE,
+            loop_config=wrong,
+            writer=Notes(),
+        )
 
 
 @pytest.mark.slow

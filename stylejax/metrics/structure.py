@@ -57,7 +57,7 @@ def self_similarity(
     if h * w > max_positions:
         scale = math.sqrt(max_positions / (h * w))
         rows = min(max(1, math.floor(h * scale)), max_positions)
-        columns = min(max(1, math.floor(w * scale)), max_positions // rows)
+        columns = min(max(1, math.floor(w * scale)), max_positions)
         x = jax.image.resize(x, (b, rows, columns, c), "linear", antialias=True)
     vectors = positions(x)
     norms = jnp.linalg.norm(vectors, axis=2, keepdims=True)

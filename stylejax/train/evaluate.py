@@ -3,11 +3,14 @@
 On paired sets outputs are compared with their true partners. On unpaired sets only
 the cycle and the identity error can be had, and a network that changes nothing is
 perfect in both: they watch over a training, they do not choose the best checkpoint,
-so no score is given there.
+so no score is given there. With features (of a VGG, say) both kinds of sets get
+perceptual, content, style, structure and kernel distances; they change no score.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -17,6 +20,8 @@ import numpy as np
 from stylejax.data.pipeline import evaluation_batches
 from stylejax.data.sources import TwoDomainDataset
 from stylejax.metrics import pixel
+from stylejax.train.feature_metrics import FeatureJudge, kernel_distances
+from stylejax.train.features import FeatureSource
 from stylejax.typing import Image
 
 TranslateFn = Callable[[Image, str], Image]
@@ -34,12 +39,16 @@ class Evaluator:
       test_b: pictures of domain B; `test_b[i]` shows what `test_a[i]` does if paired.
       paired: whether they do.
       batch_size: pictures translated at a time.
+      features: what is looked at beside the pixels, if anything.
+      fingerprint: hash of the test pictures before they were resized.
     """
 
     test_a: np.ndarray
     test_b: np.ndarray
     paired: bool
     batch_size: int = 16
+    features: FeatureSource | None = None
+    fingerprint: str = ""
 
     def __call__(self, translate_fn: TranslateFn) -> dict[str, float]:
         """Returns the translator's numbers, by name.
@@ -50,11 +59,47 @@ class Evaluator:
         Returns:
           Paired: for each direction l1 (0..255), psnr (dB), ssim, l1_ratio (to the
           unchanged input's l1), gradient_energy_ratio (to the truth's), and score, the
-          mean l1_ratio. Unpaired: cycle and identity error (l1, 0..255).
+          mean l1_ratio. Unpaired: cycle and identity error (l1, 0..255). With features
+          for each direction also perceptual (to the true partner, paired sets alone),
+          perceptual_change, content, structure and structure_similarity (to the
+          input), style (to the mean of the true pictures of the target domain) and
+          kernel_distance (to all of them).
         """
+        if not self.paired and self.features is None:
+            return self.cycle_and_identity(translate_fn)
+        outputs = self.translate_all(translate_fn)
         if self.paired:
-            return self._paired(translate_fn)
-        return self._unpaired(translate_fn)
+            numbers = self._paired(outputs)
+        else:
+            numbers = self.cycle_and_identity(translate_fn)
+        return numbers | self._judged(outputs)
+
+    def translate_all(self, translate_fn: TranslateFn) -> dict[str, np.ndarray]:
+        """Returns all test pictures translated, by direction.
+
+        Args:
+          translate_fn: translates batches of pictures.
+        """
+        return {d: self.translate(translate_fn, d) for d, _ in _DIRECTIONS}
+
+    @functools.cached_property
+    def judge(self) -> FeatureJudge | None:
+        """What judges the features of translations; None without features."""
+        if self.features is None:
+            return None
+        return FeatureJudge(
+            self.test_a, self.test_b, self.paired, self.features, self.batch_size
+        )
+
+    def _judged(self, outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+        numbers: dict[str, float] = {}
+        for direction, judged in (self.judge(outputs) if self.judge else {}).items():
+            for name, values in judged.output.items():
+                numbers[f"{direction}/{name}"] = float(values.mean())
+            distances = kernel_distances(judged, num_subsets=1)
+            if "output" in distances:
+                numbers[f"{direction}/kernel_distance"] = distances["output"].value
+        return numbers
 
     def translate(self, translate_fn: TranslateFn, direction: str) -> np.ndarray:
         """Returns every test picture of the source domain, translated.
@@ -71,13 +116,13 @@ class Evaluator:
             lambda x: translate_fn(x, direction), source, self.batch_size
         )
 
-    def _paired(self, translate_fn: TranslateFn) -> dict[str, float]:
+    def _paired(self, outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for direction, source, truth in (
             ("AtoB", self.test_a, self.test_b),
             ("BtoA", self.test_b, self.test_a),
         ):
-            output = self.translate(translate_fn, direction)
+            output = outputs[direction]
             l1 = _mean(pixel.mean_absolute_error, output, truth)
             unchanged = _mean(pixel.mean_absolute_error, source, truth)
             numbers |= {
@@ -92,7 +137,12 @@ class Evaluator:
         ratios = [numbers[f"{direction}/l1_ratio"] for direction, _ in _DIRECTIONS]
         return numbers | {"score": float(np.mean(ratios))}
 
-    def _unpaired(self, translate_fn: TranslateFn) -> dict[str, float]:
+    def cycle_and_identity(self, translate_fn: TranslateFn) -> dict[str, float]:
+        """Returns how far pictures are from themselves after a cycle, or kept.
+
+        Args:
+          translate_fn: translates batches of pictures.
+        """
         numbers = {}
         for (there, back), source in zip(
             _DIRECTIONS, (self.test_a, self.test_b), strict=True
@@ -117,6 +167,7 @@ def make_evaluator(
     image_size: int,
     max_images: int = 0,
     batch_size: int = 16,
+    features: FeatureSource | None = None,
 ) -> Evaluator:
     """Returns an evaluator over the test pictures of a data set.
 
@@ -125,6 +176,7 @@ def make_evaluator(
       image_size: side the pictures are resized to, in pixels.
       max_images: pictures per domain, the first ones; 0 for all.
       batch_size: pictures translated at a time.
+      features: what is looked at beside the pixels; None for nothing.
 
     Returns:
       `Evaluator`.
@@ -138,16 +190,40 @@ def make_evaluator(
             " switch evaluation off with --evaluate_every=0"
         )
 
+    digest = hashlib.sha256()
+
     def gather(source: Any) -> np.ndarray:
+        count = min(max_images or len(source), len(source))
+        watched = _Watched(source, count, digest)
         batches = evaluation_batches(
-            source, image_size=image_size, batch_size=batch_size
+            watched, image_size=image_size, batch_size=batch_size
         )
-        images = np.concatenate(list(batches))
-        return images[:max_images] if max_images else images
+        return np.concatenate(list(batches))
 
     return Evaluator(
-        gather(dataset.test_a), gather(dataset.test_b), dataset.paired, batch_size
+        gather(dataset.test_a),
+        gather(dataset.test_b),
+        dataset.paired,
+        batch_size,
+        features,
+        digest.hexdigest(),
     )
+
+
+class _Watched:
+    """The first pictures of a source; each is added to a hash when it is read."""
+
+    def __init__(self, source: Any, count: int, digest: Any):
+        self._source, self._count, self._digest = source, count, digest
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        image = self._source[index]
+        pixels = np.round(255 * np.asarray(image)).astype(np.uint8)
+        self._digest.update(repr(pixels.shape).encode() + pixels.tobytes())
+        return image
 
 
 def _in_batches(fn: Callable, images: np.ndarray, batch_size: int) -> np.ndarray:

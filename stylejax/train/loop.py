@@ -37,6 +37,8 @@ class LoopConfig:
         log_every: steps between two log lines; each holds the means since the last.
         sample_every: steps between two sample pictures.
         evaluate_every: steps between two evaluations.
+        evaluate_features: VGG that judges evaluations beside the pixels, a name or a
+            file; empty for none.
         checkpoint_every: steps between two checkpoints.
         max_to_keep: how many of the newest checkpoints stay, the best one aside.
         max_skipped_in_a_row: stop after so many steps without finite gradients.
@@ -48,6 +50,7 @@ class LoopConfig:
     log_every: int = 50
     sample_every: int = 1000
     evaluate_every: int = 1000
+    evaluate_features: str = "vgg16"
     checkpoint_every: int = 1000
     max_to_keep: int = 3
     max_skipped_in_a_row: int = 20

@@ -35,11 +35,24 @@ def paired_scorecard(
     cards = {}
     for direction, (source, truth) in both.items():
         output = evaluator.translate(translate_fn, direction)
-        cards[direction] = _card(source, output, truth, seed)
+        cards[direction] = card_of(source, output, truth, seed=seed)
     return cards
 
 
-def _card(source, output, truth, seed: int) -> dict[str, float | list[float]]:
+def card_of(
+    source: np.ndarray, output: np.ndarray, truth: np.ndarray, *, seed: int = 0
+) -> dict[str, float | list[float]]:
+    """Returns the card of one direction.
+
+    Args:
+      source: pictures `n h w 3` in [0, 1].
+      output: the same, translated.
+      truth: their true partners.
+      seed: of the bootstrap.
+
+    Returns:
+      Numbers by name, see `paired_scorecard`.
+    """
     error = _each(pixel.mean_absolute_error, output, truth)
     unchanged = _each(pixel.mean_absolute_error, source, truth)
     energy, true_energy = (_each(filters.gradient_energy, x) for x in (output, truth))

@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from stylejax.checks import check_image
+from stylejax.data.sources import ArraySource, TwoDomainDataset
 from stylejax.image import color
 from stylejax.models.patch_discriminator import PatchDiscriminator
 from stylejax.train import augment, optim
+from stylejax.train.evaluate import Evaluator, TranslateFn, make_evaluator
 
 
 def classifier_accuracy(
@@ -65,6 +67,59 @@ def classifier_accuracy(
     vote = jax.jit(functools.partial(_vote, net))
     real, generated = (_in_parts(vote, params, x, batch_size) for x in test)
     return float((np.mean(real > 0) + np.mean(generated <= 0)) / 2)
+
+
+def training_pictures(dataset: TwoDomainDataset, *, image_size: int) -> Evaluator:
+    """Returns the training pictures of a data set in the place of test pictures.
+
+    Args:
+      dataset: two domains.
+      image_size: side the pictures are resized to, in pixels.
+
+    Returns:
+      An unpaired `Evaluator`.
+    """
+    known = TwoDomainDataset(
+        dataset.name,
+        ArraySource([]),
+        ArraySource([]),
+        dataset.train_a,
+        dataset.train_b,
+        paired=False,
+    )
+    return make_evaluator(known, image_size=image_size)
+
+
+def translation_accuracy(
+    key: jax.Array, train: Evaluator, test: Evaluator, translate_fn: TranslateFn
+) -> dict[str, dict[str, float]]:
+    """Returns how well classifiers tell true pictures of a domain from translations.
+
+    Args:
+      key: PRNG key of the classifiers.
+      train: pictures the classifiers learn from.
+      test: pictures they are asked about.
+      translate_fn: (pictures, direction) to pictures; jit it.
+
+    Returns:
+      By direction classifier_accuracy and classifier_accuracy_unchanged, the accuracy
+      where the inputs are left as they are.
+    """
+    accuracies = {}
+    for direction, truth, source in (
+        ("AtoB", "test_b", "test_a"),
+        ("BtoA", "test_a", "test_b"),
+    ):
+        translated, unchanged = [], []
+        for pictures in (train, test):
+            real = getattr(pictures, truth)
+            translated.append((real, pictures.translate(translate_fn, direction)))
+            unchanged.append((real, getattr(pictures, source)))
+        accuracies[direction] = {
+            "classifier_accuracy": classifier_accuracy(key, *translated),
+            "classifier_accuracy_unchanged": classifier_accuracy(key, *unchanged),
+        }
+    return accuracies
 
 
 def _vote(net: PatchDiscriminator, params, images: jax.Array) -> jax.Array:

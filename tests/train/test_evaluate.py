@@ -5,6 +5,10 @@ import pytest
 
 from stylejax.data.sources import ArraySource, TwoDomainDataset
 from stylejax.train import evaluate
+from stylejax.train.features import FeatureSource
+
+SOURCE = FeatureSource(lambda x: {"pixels": x}, "pixels", ("pixels",))
+JUDGED = ("perceptual_change", "content", "structure", "structure_similarity", "style")
 
 
 def dataset(generator, paired, count=5, side=24):
@@ -109,3 +113,45 @@ def test_a_set_without_test_pictures_is_refused(generator):
     data.test_a = ArraySource([])
     with pytest.raises(ValueError, match="no test picture in one domain of 'toy'"):
         evaluate.make_evaluator(data, image_size=16)
+
+
+@pytest.mark.parametrize("is_paired", [True, False])
+def test_features_add_numbers_and_change_none(generator, is_paired):
+    data = dataset(generator, is_paired)
+    options = {"image_size": 24, "batch_size": 2}
+    plain = evaluate.make_evaluator(data, **options)(exact)
+    numbers = evaluate.make_evaluator(data, features=SOURCE, **options)(exact)
+    assert {name: numbers[name] for name in plain} == plain
+    names = (*JUDGED, "kernel_distance", *(["perceptual"] if is_paired else []))
+    added = {f"{d}/{name}" for d in ("AtoB", "BtoA") for name in names}
+    assert set(numbers) - set(plain) == added
+    assert all(type(value) is float for value in numbers.values())
+
+
+def test_features_see_what_is_true_and_what_was_changed(generator):
+    data = dataset(generator, True)
+    evaluator = evaluate.make_evaluator(data, image_size=24, features=SOURCE)
+    good, idle = evaluator(exact), evaluator(unchanged)
+    for direction in ("AtoB", "BtoA"):
+        assert good[f"{direction}/perceptual"] == pytest.approx(0, abs=1e-5)
+        assert idle[f"{direction}/perceptual"] > 1e-3
+        assert idle[f"{direction}/content"] == idle[f"{direction}/structure"] == 0
+        assert idle[f"{direction}/structure_similarity"] == pytest.approx(1, abs=1e-5)
+        assert good[f"{direction}/content"] > 0.2
+        for name in ("style", "kernel_distance"):
+            key = f"{direction}/{name}"
+            assert good[key] < idle[key]
+    # A picture of B is brighter: 0.2 of 0.4 is added, or 0.2 of 0.6 taken.
+    a, b = evaluator.test_a, evaluator.test_b
+    for direction, x in (("AtoB", a), ("BtoA", b)):
+        size = np.sqrt((np.float64(x) ** 2).mean(axis=(1, 2, 3)))
+        expected = np.mean(0.2 / size)
+        assert good[f"{direction}/content"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_translator_that_fell_apart_has_numbers_too(generator):
+    data = dataset(generator, True)
+    evaluator = evaluate.make_evaluator(data, image_size=24, features=SOURCE)
+    numbers = evaluator(lambda x, d: np.nan * x)
+    assert np.isnan(numbers["score"]) and np.isnan(numbers["AtoB/style"])
+    assert "AtoB/kernel_distance" not in numbers
