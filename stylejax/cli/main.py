@@ -27,6 +27,7 @@ from stylejax.cli.messages import UsageError, one_line_errors
 COMMANDS = {
     "demo": "train, resume, translate, score and explain in a few minutes",
     "translate": "translate pictures with a trained model",
+    "evaluate": "measure a model on test pictures, with its protocol",
     "weights": "list, fetch, convert and verify weights",
 }
 
