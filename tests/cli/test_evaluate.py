@@ -173,6 +173,12 @@ def test_last_and_best_are_printed_apart_and_equal_steps_measured_once(
         assert [e.protocol.checkpoint for e in found] == ["last", "best"]
         assert tuple(e.step for e in found) == steps
     assert len(calls) == 3
+    # Earlier ones stand by their like: last beside last, best beside best.
+    compare = [f"--compare={tmp_path / 'x.json'}", "--features="]
+    assert status("run", *flags, *compare) == 0
+    text = capsys.readouterr().out
+    headers = [x for x in text.splitlines() if x.startswith(("AtoB", "BtoA"))]
+    assert [x.count("run@30") for x in headers] == [2] * 4
 
 
 def test_unpaired_sets_are_evaluated_too(small_model, folder, features, tmp_path):
