@@ -22,6 +22,7 @@ REQUIRED = [
     "importlib_resources",
     "grain>=0.2.18,<0.3",
     "numpy>=2.0",
+    "scipy>=1.15",
     "pillow>=11",
     "absl-py>=2.3",
     "jaxtyping>=0.3.11",

@@ -9,14 +9,16 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "fit", "load"]
+__all__ = ["StyleControl", "__version__", "fit", "load", "stylize"]
 
 # Public name -> (module, attribute); an attribute of None is the module itself.
 _LAZY: dict[str, tuple[str, str | None]] = {
+    "StyleControl": ("stylejax.methods.control", "StyleControl"),
     "Translator": ("stylejax.api", "Translator"),
     "explain": ("stylejax.explain", None),
     "fit": ("stylejax.training", "fit"),
     "load": ("stylejax.api", "load"),
+    "stylize": ("stylejax.stylization", "stylize"),
 }
 
 

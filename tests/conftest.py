@@ -86,3 +86,34 @@ def small_model(random_state, tmp_path_factory):
     model = api.Translator("cyclegan", config, params)
     folder = tmp_path_factory.mktemp("model")
     return model.save(folder / "small.safetensors", dtype="float32"), model
+
+
+@pytest.fixture(scope="session")
+def tiny_gatys(tmp_path_factory):
+    """A `GatysConfig` of few steps on a small network of random weights."""
+    from stylejax.methods.gatys import GatysConfig
+    from stylejax.models import vgg as networks
+    from stylejax.pretrained import vgg
+
+    generator = np.random.default_rng(5)
+    shapes = jax.eval_shape(
+        networks.VGG(taps=("conv2_1",), arch="vgg11", width=6).init,
+        jax.random.key(0),
+        jax.ShapeDtypeStruct((1, 16, 16, 3), np.float32),
+    )
+    params = jax.tree.map(
+        lambda s: generator.normal(0, (2 / np.prod(s.shape[:-1])) ** 0.5, s.shape),
+        shapes,
+    )["params"]
+    params = jax.tree.map(lambda x: x.astype(np.float32), params)
+    weights = vgg.VGGWeights({"params": params}, "vgg11", False, "torch", "conv2_1")
+    path = tmp_path_factory.mktemp("tiny") / "vgg11.safetensors"
+    return GatysConfig(
+        features=str(vgg.save(path, weights)),
+        content_layers=("relu2_1",),
+        style_layers=("relu1_1", "relu2_1"),
+        num_iterations=12,
+        check_every=6,
+        min_side=16,
+        range_weight=1.0,
+    )

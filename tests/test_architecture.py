@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(["models", "explain", "data", "pretrained"], 2),
     **dict.fromkeys(["train"], 3),
     **dict.fromkeys(["methods", "report"], 4),
-    **dict.fromkeys(["api", "training", "warm_start"], 5),
+    **dict.fromkeys(["api", "stylization", "training", "warm_start"], 5),
     **dict.fromkeys(["cli"], 6),
 }
 # Rooms of one floor that may still use each other.

@@ -26,6 +26,7 @@ from stylejax.cli.messages import UsageError, one_line_errors
 
 COMMANDS = {
     "demo": "train, resume, translate, score and explain in a few minutes",
+    "stylize": "paint pictures in the style of others",
     "translate": "translate pictures with a trained model",
     "evaluate": "measure a model on test pictures, with its protocol",
     "weights": "list, fetch, convert and verify weights",

@@ -1,11 +1,9 @@
 """`stylejax translate`: pictures in, pictures of the other domain out, names kept."""
 
 import dataclasses
-import glob
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +11,11 @@ import numpy as np
 import tqdm
 
 from stylejax import api
+from stylejax.cli import jobs as picture_jobs
 from stylejax.cli.messages import UsageError
 from stylejax.image import files
 
 USAGE = "stylejax translate CHECKPOINT INPUT… --out=DIR [--direction=AtoB|BtoA]"
-# Formats that are written as they came; all others become PNG.
-KEPT_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +39,6 @@ class Options:
     seed: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One picture to translate: where it is and where it goes."""
-
-    source: Path
-    target: Path
-
-
 def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     """What was translated and what was left out.
 
@@ -69,7 +58,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     if len(arguments) < 2:
         raise UsageError(f"expected a checkpoint and pictures; usage: {USAGE}")
     checkpoint, *inputs = arguments
-    jobs = plan(inputs, Path(options.out))
+    jobs = picture_jobs.plan(inputs, Path(options.out))
     model = api.load(checkpoint, step=_step(options.step))
     began = time.monotonic()
     translated, skipped = [], []
@@ -101,78 +90,6 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         "skipped": skipped,
         "seconds": round(seconds, 3),
     }
-
-
-def plan(inputs: Sequence[str], out: Path) -> list[Job]:
-    """Where each picture goes: its name and its folders below the input are kept.
-
-    Args:
-        inputs: files, folders (searched in depth) and globs.
-        out: the folder of the outputs; pictures already in it are no inputs of a
-            folder that contains it.
-
-    Returns:
-        One job per picture, in the order of the inputs; equal names are told apart by
-        a number.
-
-    Raises:
-        FileNotFoundError: an input does not exist or holds no picture.
-        UsageError: an output would replace an input.
-    """
-    jobs: list[Job] = []
-    seen: set[Path] = set()
-    taken: set[str] = set()
-    for entry in inputs:
-        for source, name in _named(entry, out):
-            real = source.resolve()
-            if real not in seen:
-                seen.add(real)
-                jobs.append(Job(source, out / _free(name, taken)))
-    if not jobs:
-        raise UsageError(f"expected pictures outside {str(out)!r}, got none")
-    for job in jobs:
-        if job.target.resolve() in seen:
-            raise UsageError(
-                f"the output {str(job.target)!r} would replace an input; choose another"
-                " --out"
-            )
-    return jobs
-
-
-def _named(entry: str, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Pictures of one input with their names relative to its folder."""
-    base = _base(entry)
-    inner = out.resolve()
-    for path in files.list_images(entry):
-        real = path.resolve()
-        is_output = inner in real.parents and base.resolve() in inner.parents
-        if is_output and path != Path(entry).expanduser():
-            continue
-        name = path.relative_to(base)
-        keeps = name.suffix.lower() in KEPT_SUFFIXES
-        yield path, name if keeps else name.with_suffix(".png")
-
-
-def _base(entry: str) -> Path:
-    """The folder that names are relative to: for a glob the part before the first *."""
-    path = Path(entry).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file():
-        return path.parent
-    while glob.has_magic(str(path)):
-        path = path.parent
-    return path
-
-
-def _free(name: Path, taken: set[str]) -> Path:
-    """The name, with a number if it is taken (file systems may ignore case)."""
-    candidate, number = name, 2
-    while os.fspath(candidate).lower() in taken:
-        candidate = name.with_stem(f"{name.stem}-{number}")
-        number += 1
-    taken.add(os.fspath(candidate).lower())
-    return candidate
 
 
 def _step(text: str) -> int | str | None:

@@ -6,6 +6,7 @@ from stylejax.explain.attribution import (
     integrated_gradients,
 )
 from stylejax.explain.baselines import BASELINES, blur_baseline, noise_baseline
+from stylejax.explain.loss_accounting import Account, account
 from stylejax.explain.paths import average_gradient
 from stylejax.explain.quadrature import RULES
 from stylejax.explain.receptive_field import (
@@ -25,10 +26,12 @@ __all__ = [
     "BASELINES",
     "RULES",
     "TARGET_GRAMMAR",
+    "Account",
     "Attribution",
     "CompletenessWarning",
     "ReceptiveField",
     "Target",
+    "account",
     "average_gradient",
     "blur_baseline",
     "cell_box",

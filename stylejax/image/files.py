@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PILImage
 
+from stylejax.image.decoding import as_float as as_float
+from stylejax.image.decoding import range_problem, to_rgb
 from stylejax.image.listing import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from stylejax.image.listing import list_images as list_images
 
@@ -85,20 +87,6 @@ def from_bytes(
     return pixels if compact else as_float(pixels)
 
 
-def as_float(image: np.ndarray) -> np.ndarray:
-    """The picture as float32 in [0, 1]: uint8 is divided by 255, floats pass.
-
-    Args:
-      image: uint8 or float array of any shape.
-
-    Returns:
-      float32, the same shape.
-    """
-    if image.dtype == np.uint8:
-        return image.astype(np.float32) / np.float32(255)
-    return np.asarray(image, np.float32)
-
-
 def size(path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Height and width of the picture in a file, read from its header alone.
 
@@ -120,7 +108,27 @@ def size(path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def write(path, image, *, quality: int = 95) -> Path:
+def icc_profile(path) -> bytes | None:
+    """The colour profile of the RGB picture in a file.
+
+    Args:
+      path: The file.
+
+    Returns:
+      The profile, to be written with pixels that `read` gave; None where there is none
+      or it is of another colour space (grey, CMYK) that `read` has left.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ImageFileError: Not an image, or too large.
+    """
+    with _opened(path) as stream, _header(stream, str(path), MAX_PIXELS) as image:
+        profile = image.info.get("icc_profile")
+    is_rgb = bool(profile) and profile[16:20] == b"RGB "
+    return profile if is_rgb else None
+
+
+def write(path, image, *, quality: int = 95, icc_profile: bytes | None = None) -> Path:
     """The path of the 8-bit picture just written, in the format of its suffix.
 
     The file appears under its name only once it is complete; parent folders are made.
@@ -129,6 +137,7 @@ def write(path, image, *, quality: int = 95) -> Path:
       path: Where to; the suffix (.png, .jpg, .webp …) names the format.
       image: `h w 3` or `h w 1`, float in [0, 1] (clipped) or uint8.
       quality: Of lossy formats, 1 to 95.
+      icc_profile: The colour profile to put into the file.
 
     Returns:
       The path, as a `Path`.
@@ -137,7 +146,7 @@ def write(path, image, *, quality: int = 95) -> Path:
       ValueError: The suffix is unknown or the array is no picture.
     """
     path = Path(path)
-    data = to_bytes(image, suffix=path.suffix, quality=quality)
+    data = to_bytes(image, suffix=path.suffix, quality=quality, icc_profile=icc_profile)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -163,7 +172,14 @@ def to_png_bytes(image) -> bytes:
     return to_bytes(image, suffix=".png")
 
 
-def to_bytes(image, *, suffix: str, quality: int = 95, lossless: bool = False) -> bytes:
+def to_bytes(
+    image,
+    *,
+    suffix: str,
+    quality: int = 95,
+    lossless: bool = False,
+    icc_profile: bytes | None = None,
+) -> bytes:
     """The picture as the bytes of an 8-bit image file.
 
     Args:
@@ -171,6 +187,8 @@ def to_bytes(image, *, suffix: str, quality: int = 95, lossless: bool = False) -
       suffix: Names the format: ".png", ".jpg", ".webp" …
       quality: Of lossy formats, 1 to 95.
       lossless: Keep every pixel in WebP too (there `quality` is then effort).
+      icc_profile: The colour profile to put into the file, where its format has a
+        place for one.
 
     Returns:
       The encoded bytes.
@@ -190,6 +208,8 @@ def to_bytes(image, *, suffix: str, quality: int = 95, lossless: bool = False) -
         "WEBP": {"lossless": lossless},
     }
     stream = io.BytesIO()
+    if icc_profile is not None:
+        options.setdefault(kind, {})["icc_profile"] = icc_profile
     picture.save(stream, kind, quality=quality, **options.get(kind, {}))
     return stream.getvalue()
 
@@ -261,7 +281,7 @@ def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
     with _header(stream, name, max_pixels) as image:
         try:
             image.load()
-            pixels = _rgb(image)
+            pixels = to_rgb(image)
             orientation = _orientation(image)
         except ImageFileError:
             raise
@@ -270,48 +290,10 @@ def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
             raise _too_large(name, found) from None
         except Exception as error:  # decoders raise anything on broken data
             raise _broken(name, error) from None
-    problem = _range_problem(pixels)
+    problem = range_problem(pixels)
     if problem:
         raise ImageFileError(f"{problem} in {name!r}; convert it to 8- or 16-bit PNG")
     return np.ascontiguousarray(_ORIENT.get(orientation, lambda x: x)(pixels))
-
-
-def _rgb(image: PILImage.Image) -> np.ndarray:
-    """uint8 or float32 `h w 3` from a decoded picture of any mode."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_grey(image)
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB"))
-    if image.mode == "La":  # Pillow has no direct way from here to RGBA
-        image = image.convert("LA")
-    pixels = np.asarray(image.convert("RGBA"))
-    if (pixels[..., 3] == 255).all():
-        return pixels[..., :3]
-    pixels = as_float(pixels)
-    alpha = pixels[..., 3:]
-    return pixels[..., :3] * alpha + (np.float32(1) - alpha)
-
-
-def _deep_grey(image: PILImage.Image) -> np.ndarray:
-    values = np.asarray(image)
-    grey = values.astype(np.float32)
-    if image.mode != "F":
-        grey /= np.float32(65535)
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):  # one grey value stands for transparency
-        grey[values == clear] = 1.0
-    return np.repeat(grey[..., None], 3, axis=-1)
-
-
-def _range_problem(pixels: np.ndarray) -> str | None:
-    if pixels.dtype == np.uint8:
-        return None
-    if not np.isfinite(pixels).all():
-        return "NaN or infinity"
-    low, high = float(pixels.min()), float(pixels.max())
-    if low < 0 or high > 1:
-        return "float values outside [0, 1] or integers beyond 16 bits"
-    return None
 
 
 def _orientation(image: PILImage.Image) -> int:

@@ -51,6 +51,37 @@ def resize(
     return jax.image.resize(image, shape, _METHODS[method], antialias=antialias)
 
 
+def pyramid_sizes(
+    size_hw: tuple[int, int], *, min_side: int, factor: float = 2.0
+) -> list[tuple[int, int]]:
+    """The sizes of a pyramid, the smallest first and the picture's own last.
+
+    Args:
+      size_hw: of the picture.
+      min_side: no scale's longer side is below this, unless the picture's own is.
+      factor: sides of a scale over those of the one before.
+
+    Returns:
+      (height, width) of each scale.
+
+    Raises:
+      ValueError: a factor that does not shrink.
+
+    Example:
+      >>> pyramid_sizes((300, 400), min_side=128)
+      [(150, 200), (300, 400)]
+    """
+    check_positive(min_side, name="min_side")
+    if not factor > 1:
+        raise ValueError(f"factor: expected a number above 1, got {factor}")
+    sizes, shrink = [size_hw], factor
+    while max(size_hw) / shrink >= min_side:
+        height, width = (max(1, round(n / shrink)) for n in size_hw)
+        sizes.insert(0, (height, width))
+        shrink *= factor
+    return sizes
+
+
 def pad_to_multiple(image: Image, multiple: int) -> tuple[Image, tuple[int, int]]:
     """The image padded so that both sides are multiples, and its size before.
 

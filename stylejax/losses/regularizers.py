@@ -45,6 +45,25 @@ def total_variation(image: Image, *, kind: str = "absolute") -> PerExample:
     return vertical + horizontal
 
 
+def range_excess(image: Image, *, low: float = 0.0, high: float = 1.0) -> PerExample:
+    """How far values lie outside a range, squared: `mean max(0, low - x, x - high)^2`.
+
+    Args:
+      image: (b, h, w, c).
+      low: lower end.
+      high: upper end.
+
+    Returns:
+      (b,), float32. Not reduced over the batch.
+
+    Example:
+      >>> range_excess(jnp.float32([-1.0, 0.5, 1.0, 3.0]).reshape(1, 1, 4, 1)).tolist()
+      [1.25]
+    """
+    x = image.astype(jnp.float32)
+    return jnp.mean(jnp.square(x - jnp.clip(x, low, high)), axis=(1, 2, 3))
+
+
 def r1(
     logits_fn: Callable[[Array], Float[Array, "b ..."]],
     real: Float[Array, "b h w c"],

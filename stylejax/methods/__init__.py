@@ -1,5 +1,10 @@
-"""One file per method; `METHODS` is the one dictionary from name to module."""
+"""One file per method, and the dictionaries from a method's name to its module.
 
-from stylejax.methods import cyclegan
+`METHODS` are trained translators between two domains; `STYLIZERS` paint any content in
+any style.
+"""
+
+from stylejax.methods import cyclegan, gatys
 
 METHODS = {"cyclegan": cyclegan}
+STYLIZERS = {"gatys": gatys}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stylejax.cli import main, translate
+from stylejax.cli import jobs, main
 from stylejax.cli.messages import UsageError
 from stylejax.image import files
 
@@ -34,7 +34,7 @@ def status(*arguments):
 
 
 def targets(inputs, out):
-    return [str(job.target) for job in translate.plan([str(i) for i in inputs], out)]
+    return [str(job.target) for job in jobs.plan([str(i) for i in inputs], out)]
 
 
 def test_a_folder_keeps_its_names_and_folders(folder, small_model):
@@ -157,4 +157,4 @@ def test_nothing_but_bad_pictures_is_a_mistake(tmp_path, small_model, capsys):
 def test_a_folder_of_outputs_alone_is_refused(tmp_path):
     files.write(tmp_path / "out" / "x.png", picture(0))
     with pytest.raises(UsageError, match="outside"):
-        translate.plan([str(tmp_path)], tmp_path / "out")
+        jobs.plan([str(tmp_path)], tmp_path / "out")

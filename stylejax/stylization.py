@@ -1,0 +1,100 @@
+"""Painting a picture in the style of others, by any method: `stylejax.stylize`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stylejax.checks import check_choice, check_image, check_positive
+from stylejax.image import resize
+from stylejax.methods import STYLIZERS
+from stylejax.methods.control import StyleControl
+from stylejax.typing import Image
+
+
+def stylize(
+    content: Any,
+    style: Any,
+    *,
+    control: StyleControl | None = None,
+    method: str = "gatys",
+    config: Any = None,
+    size: int | None = None,
+    seed: int = 0,
+    on_progress: Callable[[Any], None] | None = None,
+) -> Image:
+    """The content painted in the style, or in several.
+
+    Args:
+        content: one picture (h, w, 3) or several of a size (b, h, w, 3), in [0, 1].
+        style: one picture (h, w, 3) or (1, h, w, 3) in [0, 1], or a list of such, of
+            any sizes.
+        control: strength, mixture, regions, colours, strokes, what to keep.
+        method: a key of `stylejax.methods.STYLIZERS`.
+        config: the method's configuration; None takes its defaults.
+        size: longer side of the result in pixels; None keeps the content's size.
+        seed: of whatever the method draws.
+        on_progress: is called with the method's progress now and then.
+
+    Returns:
+        Pictures in [0, 1], float32, of the rank of `content`.
+
+    Raises:
+        ValueError: no such pictures or method, or a control that cannot be obeyed.
+        TypeError: pictures that are not float.
+    """
+    check_choice(method, choices=STYLIZERS, name="method")
+    is_single = np.ndim(content) == 3
+    pictures = content[None] if is_single else content
+    check_image(pictures, name="content")
+    styles = [_one_picture(x, f"style {i}") for i, x in enumerate(_listed(style))]
+    pictures = jnp.asarray(pictures, jnp.float32)
+    if size is not None:
+        check_positive(size, name="size")
+        pictures = fit_longer_side(pictures, size)
+    options = {} if config is None else {"config": config}
+    painted = STYLIZERS[method].stylize(
+        jax.random.key(seed),
+        pictures,
+        styles,
+        control=control or StyleControl(),
+        on_progress=on_progress,
+        **options,
+    )
+    return painted[0] if is_single else painted
+
+
+def fit_longer_side(images: Image, size: int) -> Image:
+    """The pictures with their longer side of this length, the aspect kept.
+
+    Args:
+        images: (b, h, w, 3), values in [0, 1].
+        size: in pixels.
+
+    Returns:
+        (b, h', w', 3) in [0, 1].
+    """
+    height, width = images.shape[1:3]
+    scale = size / max(height, width)
+    size_hw = (max(1, round(scale * height)), max(1, round(scale * width)))
+    if size_hw == (height, width):
+        return images
+    return jnp.clip(resize.resize(images, size_hw), 0.0, 1.0)
+
+
+def _listed(style: Any) -> Sequence[Any]:
+    if isinstance(style, list | tuple):
+        return style
+    if np.ndim(style) == 4 and np.shape(style)[0] > 1:
+        return [style[i] for i in range(np.shape(style)[0])]
+    return [style]
+
+
+def _one_picture(style: Any, name: str) -> Image:
+    picture = style[None] if np.ndim(style) == 3 else style
+    check_image(picture, name=name)
+    if picture.shape[0] != 1:
+        raise ValueError(f"{name}: expected one picture, got a batch; give a list")
+    return jnp.asarray(picture, jnp.float32)

@@ -1,0 +1,193 @@
+"""`stylejax stylize`: files in, files out, and every mistake in one line."""
+
+import dataclasses
+import io
+import json
+import types
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from stylejax.cli import main, stylize
+from stylejax.image import files
+
+
+GOOD = ["in/a.png", "--style=style.png"]
+
+
+@pytest.fixture
+def folder(tmp_path, generator, monkeypatch, tiny_gatys):
+    """in/a.png, in/deep/b.jpg, style.png; and a network that paints in no time."""
+    config = dataclasses.replace(
+        tiny_gatys, num_iterations=2, check_every=2, optimizer="adam"
+    )
+    monkeypatch.setattr(stylize, "_config", lambda options: config)
+    for name, size in {
+        "in/a.png": (20, 30),
+        "in/deep/b.jpg": (26, 18),
+        "style.png": (24, 24),
+        "other.png": (18, 32),
+    }.items():
+        files.write(tmp_path / name, generator.random((*size, 3)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def status(*arguments):
+    try:
+        return main.main(["stylize", *map(str, arguments)])
+    except SystemExit as ended:
+        return ended.code
+
+
+def test_a_folder_keeps_its_names_and_aspects(folder, capsys):
+    assert status("in", "--style=style.png", "--size=16", "--out=out", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [entry["size"] for entry in report["stylized"]] == [[16, 11], [11, 16]]
+    assert files.read("out/a.png").shape == (11, 16, 3)
+    assert files.read("out/deep/b.jpg").shape == (16, 11, 3)
+
+
+def test_zero_keeps_the_size_and_out_may_be_a_file(folder):
+    command = ["in/a.png", "--style=style.png", "--size=0", "--out=painted.png"]
+    assert status(*command) == 0
+    assert files.read("painted.png").shape == (20, 30, 3)
+
+
+def test_nothing_is_replaced_without_force(folder, capsys):
+    files.write("out.png", np.zeros((3, 3, 3)))
+    command = ["in/a.png", "--style=style.png", "--size=16", "--out=out.png"]
+    assert status(*command) == 2
+    assert "out.png exists" in capsys.readouterr().err
+    assert files.read("out.png").shape == (3, 3, 3)
+    assert status(*command, "--force") == 0
+    assert files.read("out.png").shape == (11, 16, 3)
+
+
+def test_an_input_is_not_replaced_even_with_force(folder, capsys):
+    before = files.read("in/a.png")
+    command = ["in/a.png", "--style=style.png", "--out=in/a.png", "--force"]
+    assert status(*command) == 2
+    assert "would replace its input" in capsys.readouterr().err
+    np.testing.assert_array_equal(files.read("in/a.png"), before)
+
+
+def test_from_standard_input_to_standard_output(folder, monkeypatch, capsysbinary):
+    data = (folder / "in" / "a.png").read_bytes()
+    stdin = types.SimpleNamespace(buffer=io.BytesIO(data))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert status("-", "--style=style.png", "--size=16", "--out=-") == 0
+    painted = files.from_bytes(capsysbinary.readouterr().out)
+    assert painted.shape == (11, 16, 3)
+
+
+def test_masks_several_styles_and_the_account(folder, capsys):
+    left = np.zeros((10, 10, 3))
+    left[:, :5] = 1
+    files.write("left.png", left)
+    files.write("right.png", 1 - left)
+    styles = ["--style=style.png", "--style=other.png"]
+    masks = ["--mask=left.png", "--mask=right.png"]
+    command = ["in/a.png", *styles, *masks, "--size=24", "--out=out", "--json"]
+    assert status(*command, "--explain") == 0
+    (entry,) = json.loads(capsys.readouterr().out)["stylized"]
+    assert entry["gradient_sum_error"] < 1e-5
+    assert entry["loss_sum_error"] < 1e-5
+    named = {name for name in entry["loss"] if name.startswith("style/relu1_1")}
+    assert named == {
+        "style/relu1_1/style/mask_style",
+        "style/relu1_1/other/mask_other",
+    }
+    drawn = files.read(entry["account"])
+    assert drawn.std() > 0.05
+
+
+def test_what_is_to_be_kept_is_kept(folder):
+    keep = np.zeros((20, 30, 3))
+    keep[:, :15] = 1
+    files.write("keep.png", keep)
+    command = ["in/a.png", "--style=style.png", "--size=0", "--out=out.png"]
+    assert status(*command, "--keep=keep.png") == 0
+    change = np.abs(files.read("out.png") - files.read("in/a.png"))
+    assert change[:, :15].max() <= 1.01 / 255
+    assert change[:, 15:].mean() > 0.002
+
+
+@pytest.mark.parametrize("kind", ["luminance", "colors"])
+def test_automatic_masks(kind, folder):
+    styles = ["--style=style.png", "--style=other.png"]
+    command = ["in/a.png", *styles, f"--auto_mask={kind}", "--size=16", "--out=o.png"]
+    assert status(*command) == 0
+
+
+def test_profile_and_orientation_come_out_right(folder):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    turned = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save("turned.jpg", icc_profile=profile, exif=exif)
+    command = ["turned.jpg", "--style=style.png", "--size=30", "--out=out.jpg"]
+    assert status(*command) == 0
+    with Image.open("out.jpg") as found:
+        assert found.size == (20, 30)
+        assert found.getexif().get(0x0112, 1) == 1
+        assert found.info["icc_profile"] == profile
+
+
+def test_profiles_of_other_colour_spaces_are_left_out(folder):
+    grey = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    grey[16:20] = b"GRAY"
+    Image.new("L", (8, 8)).save("grey.png", icc_profile=bytes(grey))
+    assert files.icc_profile("grey.png") is None
+    assert files.icc_profile("in/a.png") is None
+
+
+def test_a_broken_picture_stops_or_is_skipped(folder, capsys):
+    (folder / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    command = ["in", "--style=style.png", "--size=16", "--out=out"]
+    assert status(*command) == 2
+    assert "broken.png" in capsys.readouterr().err
+    assert status(*command, "--on_bad_image=skip", "--force") == 0
+    assert "skipped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected pictures to paint"),
+        (["in/a.png"], "expected --style"),
+        (["nothing.png", "--style=style.png"], "nothing.png"),
+        (["in/a.png", "--style=nothing.png"], "nothing.png"),
+        (["in/a.png", "--style=style.png", "--strength=2"], "strength"),
+        (["in/a.png", "--style=style.png", "--stroke_scale=0"], "stroke_scale"),
+        (
+            ["in/a.png", "--style=style.png", "--style_weight=1", "--style_weight=1"],
+            "one",
+        ),
+        (
+            ["in/a.png", "--style=style.png", "--style=other.png", "--mask=style.png"],
+            "--mask",
+        ),
+        (["in", "--style=style.png", "--out=one.png"], "name a folder"),
+        (["-", "in/a.png", "--style=style.png"], "expected - alone"),
+        (["in/a.png", "--style=style.png", "--out=-", "--json"], "drop --json"),
+        (["in/a.png", "--style=style.png", "--color=sepia"], "color"),
+        (["in/a.png", "--style=style.png", "--size=-4"], "size"),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, message, folder, capsys):
+    assert status(*arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "Traceback" not in error
+    assert error.count("\n") == 0
+
+
+def test_deeper_weights_add_a_style_layer(tiny_gatys):
+    options = stylize.Options(optimizer="adam", num_iterations=7)
+    config = stylize._config(options)
+    assert config.style_layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    assert (config.optimizer, config.num_iterations) == ("adam", 7)
+    with pytest.raises(ValueError, match="relu4_2"):
+        stylize._config(stylize.Options(features=tiny_gatys.features))

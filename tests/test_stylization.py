@@ -1,0 +1,69 @@
+"""`stylejax.stylize`: pictures in, pictures out, whatever their rank and size."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import stylejax
+from stylejax import stylization
+from stylejax.methods import STYLIZERS
+
+
+@pytest.fixture
+def config(tiny_gatys):
+    return dataclasses.replace(tiny_gatys, num_iterations=2, min_side=99)
+
+
+@pytest.fixture
+def pictures(generator):
+    return generator.random((2, 20, 28, 3), np.float32)
+
+
+def test_one_picture_gives_one_and_several_give_several(pictures, config):
+    content, style = pictures
+    one = stylejax.stylize(content, style, config=config)
+    assert one.shape == (20, 28, 3)
+    several = stylejax.stylize(pictures, style, config=config)
+    assert several.shape == (2, 20, 28, 3)
+    np.testing.assert_allclose(several[0], one, atol=2e-3)
+
+
+def test_styles_come_alone_in_lists_and_in_batches(pictures, config):
+    content, style = pictures
+    control = stylejax.StyleControl(style_weights=(1.0, 3.0))
+    options = {"config": config, "control": control}
+    listed = stylejax.stylize(content, [style, content], **options)
+    batched = stylejax.stylize(content, pictures[::-1], **options)
+    np.testing.assert_allclose(listed, batched, atol=1e-6)
+
+
+def test_the_size_is_that_of_the_longer_side(pictures, config):
+    content, style = pictures
+    found = stylejax.stylize(content, style, config=config, size=14)
+    assert found.shape == (10, 14, 3)
+    same = stylization.fit_longer_side(pictures, 28)
+    np.testing.assert_array_equal(same, pictures)
+
+
+def test_bad_input_ends_in_one_line(pictures, config):
+    content, style = pictures
+    with pytest.raises(ValueError, match="method: expected one of gatys"):
+        stylejax.stylize(content, style, method="magic")
+    with pytest.raises(ValueError, match="content: expected pictures"):
+        stylejax.stylize(content[0], style, config=config)
+    with pytest.raises(ValueError, match="style 1: expected pictures"):
+        stylejax.stylize(content, [style, style[0]], config=config)
+    with pytest.raises(ValueError, match="got a batch"):
+        stylejax.stylize(content, [pictures], config=config)
+    with pytest.raises(ValueError, match="size"):
+        stylejax.stylize(content, style, config=config, size=0)
+    with pytest.raises(TypeError, match="expected floats"):
+        stylejax.stylize((content * 255).astype(np.uint8), style, config=config)
+
+
+@pytest.mark.parametrize("method", sorted(STYLIZERS))
+def test_every_stylizer_returns_the_content_at_strength_zero(method, pictures):
+    control = stylejax.StyleControl(strength=0.0)
+    found = stylejax.stylize(pictures[0], pictures[1], method=method, control=control)
+    np.testing.assert_array_equal(found, pictures[0])
