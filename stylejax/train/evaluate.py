@@ -87,9 +87,7 @@ class Evaluator:
         """What judges the features of translations; None without features."""
         if self.features is None:
             return None
-        return FeatureJudge(
-            self.test_a, self.test_b, self.paired, self.features, self.batch_size
-        )
+        return FeatureJudge(self.test_a, self.test_b, self.paired, self.features)
 
     def _judged(self, outputs: Mapping[str, np.ndarray]) -> dict[str, float]:
         numbers: dict[str, float] = {}

@@ -55,7 +55,7 @@ class FeatureJudge:
     test_b: np.ndarray
     paired: bool
     features: FeatureSource
-    batch_size: int = 16
+    batch_size: int = 64
 
     def __call__(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Judged]:
         """Returns what is to be said of translations, by direction.
@@ -98,8 +98,11 @@ class FeatureJudge:
     def _batches(self, images: Mapping[str, np.ndarray]):
         """Yields the maps of a batch of every set; a set that is over has None."""
         pixels = max(x.shape[1] * x.shape[2] for x in images.values())
-        size = min(self.batch_size, max(1, _BATCH_PIXELS // pixels))
-        for start in range(0, max(map(len, images.values())), size):
+        most = min(self.batch_size, max(1, _BATCH_PIXELS // pixels))
+        longest = max(map(len, images.values()))
+        # As few batches as may be, of one size: each costs a VGG a second (2026-11).
+        size = -(-longest // -(-longest // most))
+        for start in range(0, longest, size):
             yield {
                 name: self._batch(x[start : start + size], min(size, len(x)))
                 for name, x in images.items()
