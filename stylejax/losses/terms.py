@@ -145,6 +145,30 @@ def style_terms(
     return terms
 
 
+def layer_weights(
+    whole: float, layers: Sequence[str], relative: Sequence[float]
+) -> dict[str, float]:
+    """Weights of layers that sum to a whole.
+
+    Args:
+      whole: the sum.
+      layers: names.
+      relative: one number per layer; () weighs them alike.
+
+    Returns:
+      Numbers by layer.
+
+    Example:
+      >>> layer_weights(10.0, ["relu1_1", "relu2_1"], [1.0, 4.0])
+      {'relu1_1': 2.0, 'relu2_1': 8.0}
+    """
+    relative = relative or (1.0,) * len(layers)
+    scale = whole / sum(relative)
+    return {
+        layer: scale * weight for layer, weight in zip(layers, relative, strict=True)
+    }
+
+
 def total(terms: Terms) -> PerExample:
     """The loss: the sum of its terms.
 

@@ -104,7 +104,7 @@ class Progress:
 
     scale: int
     num_scales: int
-    size_hw: tuple[int, int]
+    size_hw: tuple[int, ...]
     iteration: int
     num_iterations: int
     loss: np.ndarray
@@ -126,7 +126,7 @@ class Region(NamedTuple):
 
 
 def regions(
-    control: StyleControl, num_styles: int, size_hw: tuple[int, int]
+    control: StyleControl, num_styles: int, size_hw: tuple[int, ...]
 ) -> tuple[list[Region], Region | None]:
     """Where each style paints, and what is left over for the content's own style.
 
@@ -163,7 +163,7 @@ def regions(
 
 
 def keep_map(
-    control: StyleControl, size_hw: tuple[int, int]
+    control: StyleControl, size_hw: tuple[int, ...]
 ) -> Float[Array, "1 h w 1"] | None:
     """How much of the content each pixel keeps, as a map to multiply pictures with.
 
@@ -181,7 +181,7 @@ def keep_map(
 
 
 def resize_map(
-    maps: Float[Array, "k h w"], size_hw: tuple[int, int]
+    maps: Float[Array, "k h w"], size_hw: tuple[int, ...]
 ) -> Float[Array, "k h w"]:
     """Masks at another size, antialiased, in [0, 1].
 

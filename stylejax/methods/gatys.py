@@ -228,7 +228,7 @@ def make_targets(
         )
         own_regions.append((place, region))
     if control.masks is None:  # every region is the whole picture: one will do
-        weight = sum(region.own_weight for _, region in own_regions)
+        weight = jnp.sum(jnp.stack([r.own_weight for _, r in own_regions]))
         own_regions = [("", painted[0]._replace(own_weight=weight))]
     elif rest is not None:
         own_regions.append(("rest", rest))
@@ -290,7 +290,9 @@ def loss_terms(
     found |= terms.style_terms(
         maps,
         targets.styles,
-        style_weights(config),
+        terms.layer_weights(
+            config.style_weight, config.style_layers, config.style_layer_weights
+        ),
         statistic=config.style_statistic,
     )
     if config.variation_weight:
@@ -300,23 +302,6 @@ def loss_terms(
         excess = regularizers.range_excess(images)
         found[Term("range")] = config.range_weight * excess
     return found
-
-
-def style_weights(config: GatysConfig) -> dict[str, float]:
-    """The weight of each style layer; they sum to beta.
-
-    Args:
-      config: layers and weights.
-
-    Returns:
-      Numbers by layer.
-    """
-    relative = config.style_layer_weights or (1.0,) * len(config.style_layers)
-    scale = config.style_weight / sum(relative)
-    return {
-        layer: scale * weight
-        for layer, weight in zip(config.style_layers, relative, strict=True)
-    }
 
 
 def stylize(
@@ -357,7 +342,7 @@ def stylize(
     content = jnp.asarray(content, jnp.float32)
     if control.strength == 0:
         return content
-    feature_fn, images = features(config), None
+    feature_fn, images = features(config), content
     sizes = resize.pyramid_sizes(
         content.shape[1:3], min_side=config.min_side, factor=config.scale_factor
     )
@@ -366,7 +351,7 @@ def stylize(
         targets = make_targets(
             smaller, styles, config=config, control=control, feature_fn=feature_fn
         )
-        if images is None:
+        if index == 0:
             images = initial_images(key, targets.base, styles, config=config)
         else:
             images = _resized(images, size_hw)
@@ -403,13 +388,21 @@ def initial_images(
     return start + config.noise * noise
 
 
-def _resized(images: Image, size_hw: tuple[int, int]) -> Image:
+def _resized(images: Image, size_hw: tuple[int, ...]) -> Image:
     if images.shape[1:3] == tuple(size_hw):
         return images
     return jnp.clip(resize.resize(images, size_hw), 0.0, 1.0)
 
 
-def _minimizer(config: GatysConfig) -> minimize.Minimizer:
+def minimizer(config: GatysConfig) -> minimize.Minimizer:
+    """How one picture is optimised.
+
+    Args:
+      config: optimiser, rate, memory and number of steps.
+
+    Returns:
+      A `Minimizer`.
+    """
     rate = optax.cosine_decay_schedule(
         config.learning_rate, config.num_iterations, alpha=0.1
     )
@@ -419,7 +412,7 @@ def _minimizer(config: GatysConfig) -> minimize.Minimizer:
 
 
 @functools.partial(jax.jit, static_argnames=("config", "feature_fn", "num_steps"))
-def _advance(
+def advance(
     descents: minimize.Descent,
     targets: Targets,
     *,
@@ -427,7 +420,19 @@ def _advance(
     feature_fn: FeatureFn,
     num_steps: int,
 ) -> minimize.Descent:
-    update = jax.vmap(_minimizer(config).update)
+    """The optimisation of every picture, a few steps further on.
+
+    Args:
+      descents: mapped over pictures, from `jax.vmap(minimizer(config).init)`.
+      targets: of these pictures.
+      config: of the method.
+      feature_fn: from `features`.
+      num_steps: how many steps; each costs one gradient.
+
+    Returns:
+      The new `descents`.
+    """
+    update = jax.vmap(minimizer(config).update)
 
     def summed(images: Image) -> tuple[jax.Array, jax.Array]:
         found = loss_terms(images, targets, config=config, feature_fn=feature_fn)
@@ -455,14 +460,14 @@ def _paint(
     place: tuple[int, int],
 ) -> Image:
     """The pictures after the steps of one scale."""
-    descents = jax.vmap(_minimizer(config).init)(images)
+    descents = jax.vmap(minimizer(config).init)(images)
     per_call = _STEPS_PER_CALL.get(jax.default_backend(), config.check_every)
     done, before = 0, None
     while done < config.num_iterations:
         goal = min(done + config.check_every, config.num_iterations)
         while done < goal:
             count = min(per_call, goal - done)
-            descents = _advance(
+            descents = advance(
                 descents,
                 targets,
                 config=config,

@@ -82,3 +82,10 @@ def test_a_share_of_the_area():
 def test_an_unknown_statistic_is_refused(maps):
     with pytest.raises(ValueError, match="style_statistic"):
         terms.style_statistics(maps(1, 4, 4), ["relu1"], statistic="colour")
+
+
+def test_layer_weights_sum_to_the_whole():
+    found = terms.layer_weights(50.0, list("abcd"), (1, 1, 2, 1))
+    assert sum(found.values()) == pytest.approx(50.0)
+    assert found["c"] == pytest.approx(20.0)
+    assert terms.layer_weights(4.0, ["a", "b"], ()) == {"a": 2.0, "b": 2.0}

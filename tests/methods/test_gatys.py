@@ -244,13 +244,6 @@ def test_the_loss_can_be_mapped_and_differentiated(pictures, tiny_gatys):
     assert np.isfinite(gradients).all()
 
 
-def test_style_weights_sum_to_beta():
-    config = gatys.GatysConfig(style_weight=50.0, style_layer_weights=(1, 1, 2, 1))
-    found = gatys.style_weights(config)
-    assert sum(found.values()) == pytest.approx(50.0)
-    assert found["relu3_1"] == pytest.approx(20.0)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
