@@ -100,7 +100,7 @@ class FeatureJudge:
         pixels = max(x.shape[1] * x.shape[2] for x in images.values())
         most = min(self.batch_size, max(1, _BATCH_PIXELS // pixels))
         longest = max(map(len, images.values()))
-        # As few batches as may be, of one size: each costs a VGG a second (2026-11).
+        # As few batches as may be, of one size: each call has its own cost.
         size = -(-longest // -(-longest // most))
         for start in range(0, longest, size):
             yield {
