@@ -42,7 +42,8 @@ def stylize(
         Pictures in [0, 1], float32, of the rank of `content`.
 
     Raises:
-        ValueError: no such pictures or method, or a control that cannot be obeyed.
+        ValueError: no such pictures, method or seed, or a control that cannot be
+            obeyed.
         TypeError: pictures that are not float.
     """
     check_choice(method, choices=STYLIZERS, name="method")
@@ -54,6 +55,8 @@ def stylize(
     if size is not None:
         check_positive(size, name="size")
         pictures = fit_longer_side(pictures, size)
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed: expected a number of 64 bits, got {seed}")
     options = {} if config is None else {"config": config}
     painted = STYLIZERS[method].stylize(
         jax.random.key(seed),

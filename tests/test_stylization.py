@@ -58,6 +58,8 @@ def test_bad_input_ends_in_one_line(pictures, config):
         stylejax.stylize(content, [pictures], config=config)
     with pytest.raises(ValueError, match="size"):
         stylejax.stylize(content, style, config=config, size=0)
+    with pytest.raises(ValueError, match="seed"):
+        stylejax.stylize(content, style, config=config, seed=2**70)
     with pytest.raises(TypeError, match="expected floats"):
         stylejax.stylize((content * 255).astype(np.uint8), style, config=config)
 

@@ -11,6 +11,8 @@ import numpy as np
 from stylejax import stylization
 from stylejax.explain import loss_accounting
 from stylejax.image import files, panel
+from stylejax.losses import statistics
+from stylejax.methods import control as controls
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
 
@@ -44,7 +46,7 @@ def explain(
         the sums.
     """
     found = of_picture(painted, content, styles, control, config, names=names)
-    drawing = target.with_name(f"{target.stem}-account.png")
+    drawing = drawing_path(target)
     files.write(drawing, draw(found, painted))
     return {
         "account": str(drawing),
@@ -52,6 +54,18 @@ def explain(
         "loss_sum_error": found.value_error,
         "gradient_sum_error": found.gradient_error,
     }
+
+
+def drawing_path(target: Path) -> Path:
+    """Where the drawing of a painted picture goes.
+
+    Args:
+        target: the painted picture's file.
+
+    Returns:
+        A PNG beside it.
+    """
+    return target.with_name(f"{target.stem}-account.png")
 
 
 def of_picture(
@@ -63,7 +77,10 @@ def of_picture(
     *,
     names: Sequence[str],
 ) -> loss_accounting.Account:
-    """The account of the loss that painted a picture, at most 384 pixels wide.
+    """The account of the loss that painted a picture, at most 384 pixels long.
+
+    Pictures too thin to be made so small keep their size. Where colours were kept, what
+    was painted is the picture in grey.
 
     Args:
         painted: (h, w, 3) in [0, 1].
@@ -76,10 +93,16 @@ def of_picture(
     Returns:
         An `Account` by `stylejax.losses.terms.Term`.
     """
-    size = min(_MAX_SIDE, max(painted.shape[:2]))
-    result = stylization.fit_longer_side(jnp.asarray(painted)[None], size)
-    original = stylization.fit_longer_side(jnp.asarray(content)[None], size)
     feature_fn = gatys.features(config)
+    result = jnp.asarray(painted)[None]
+    smaller = stylization.fit_longer_side(result, min(_MAX_SIDE, max(result.shape)))
+    sizes = [smaller.shape[1:3], result.shape[1:3]]
+    least = statistics.get(config.style_statistic).least_side
+    if len(controls.sizes_that_fit(sizes, feature_fn, least_side=least)) == 2:
+        result = smaller
+    result = controls.prepare_content(result, control)
+    size = max(result.shape[1:3])
+    original = stylization.fit_longer_side(jnp.asarray(content)[None], size)
     targets = gatys.make_targets(
         original,
         [jnp.asarray(style)[None] for style in styles],

@@ -3,6 +3,7 @@
 import dataclasses
 import glob
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,6 +56,51 @@ def plan(inputs: Sequence[str], out: Path) -> list[Job]:
                 " --out"
             )
     return jobs
+
+
+def check(outputs: Sequence[Path], inputs: Sequence[Path], *, force: bool) -> None:
+    """Returns nothing; refuses outputs that would cost a file.
+
+    Args:
+        outputs: all files that are going to be written.
+        inputs: all files that are read.
+        force: whether files that are there may be replaced.
+
+    Raises:
+        UsageError: an output is an input, a folder, another output or exists.
+    """
+    kept = {path.expanduser().resolve() for path in inputs}
+    taken: set[str] = set()
+    for output in outputs:
+        if output.resolve() in kept:
+            raise UsageError(f"{output} would replace an input; choose another --out")
+        if output.is_dir():
+            raise UsageError(f"{output} is a folder; choose another --out")
+        if output.exists() and not force:
+            raise UsageError(f"{output} exists; choose another --out or add --force")
+        if os.fspath(output).lower() in taken:
+            raise UsageError(f"{output} would be written twice; rename an input")
+        taken.add(os.fspath(output).lower())
+
+
+def make_folders(outputs: Sequence[Path]) -> None:
+    """Returns nothing; makes the folders of files, before any work is done for them.
+
+    Args:
+        outputs: all files that are going to be written.
+
+    Raises:
+        UsageError: a folder that cannot be made or written to.
+    """
+    for folder in dict.fromkeys(output.parent for output in outputs):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write into {str(folder)!r} ({error.strerror}); choose another"
+                " --out"
+            ) from None
 
 
 def _named(entry: str, out: Path) -> Iterator[tuple[Path, Path]]:

@@ -56,6 +56,8 @@ def exit_status(error: BaseException) -> int | None:
     is_ours = type(error).__module__.startswith("stylejax.")
     if is_out_of_memory(error) or is_ours and type(error).__name__ in STOPS:
         return 1
+    if isinstance(error, FloatingPointError):  # an optimisation that diverged
+        return 1
     return 2 if isinstance(error, MISTAKES) else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import tqdm
 
@@ -15,6 +16,7 @@ from stylejax import stylization
 from stylejax.cli import account, jobs
 from stylejax.cli.messages import UsageError
 from stylejax.image import files, masks
+from stylejax.losses import terms
 from stylejax.methods import control as controls
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
@@ -100,13 +102,14 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     styles = [files.read(path) for path in options.style]
     given = [_mask(path) for path in options.mask]
     keep = _mask(options.keep) if options.keep else None
-    # What is wrong with the flags is said before anything is painted.
+    # What is wrong with flags, files and folders is said before anything is painted.
     _control(options, _stacked(given), keep).check(len(styles))
+    _check_files(planned, options)
     began = time.monotonic()
     done, skipped = [], []
     for job in planned:
         try:
-            content = _read(job.source)
+            content, profile = _read(job.source)
         except files.ImageFileError as error:
             if options.on_bad_image == "error":
                 raise
@@ -116,7 +119,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         if found is None:
             found = _auto_masks(options, content, len(styles))
         control = _control(options, found, keep)
-        done.append(_process(job, content, styles, control, options))
+        done.append(_process(job, content, profile, styles, control, options))
     for entry in skipped:
         print(f"skipped: {entry['reason']}", file=sys.stderr)
     if not done:
@@ -135,16 +138,25 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _check_files(planned: list[jobs.Job], options: Options) -> None:
+    if options.on_bad_image == "error" and len(planned) > 1:
+        for job in planned:
+            files.read(job.source)
+    if options.out != _PIPE:
+        jobs.make_folders([job.target for job in planned])
+
+
 def _process(
     job: jobs.Job,
     content: np.ndarray,
+    profile: bytes | None,
     styles: list[np.ndarray],
     control: StyleControl,
     options: Options,
 ) -> dict[str, Any]:
     """What is reported of one picture, once it is painted and written."""
     painted = _paint(content, styles, control, options, job)
-    entry = _write(job, painted, options)
+    entry = _write(job, painted, profile)
     if options.explain:
         entry |= account.explain(
             painted,
@@ -169,14 +181,21 @@ def plan(arguments: Sequence[str], options: Options) -> list[jobs.Job]:
         One job per picture.
 
     Raises:
-        UsageError: results that exist, would replace an input or have no place.
+        UsageError: results that exist, would replace an input or have no place, or
+            masks that are both given and asked for.
     """
-    is_file = Path(options.out).suffix.lower() in jobs.KEPT_SUFFIXES
+    if options.mask and options.auto_mask != "none":
+        raise UsageError("expected --mask or --auto_mask, got both; drop one")
+    out = Path(options.out).expanduser()
+    suffix = out.suffix.lower()
+    is_file = suffix in jobs.KEPT_SUFFIXES and not out.is_dir()
+    if suffix in files.IMAGE_SUFFIXES - jobs.KEPT_SUFFIXES and not out.is_dir():
+        written = ", ".join(sorted(jobs.KEPT_SUFFIXES))
+        raise UsageError(f"--out={options.out}: expected a folder or one of {written}")
     if _PIPE in arguments and len(arguments) > 1:
         raise UsageError("expected - alone, for one picture on standard input")
     if list(arguments) == [_PIPE]:
-        name = Path(options.out) if is_file else Path(options.out) / "stdin.png"
-        planned = [jobs.Job(Path(_PIPE), name)]
+        planned = [jobs.Job(Path(_PIPE), out if is_file else out / "stdin.png")]
     elif is_file or options.out == _PIPE:
         planned = jobs.plan(arguments, Path(".stylejax-nowhere"))
         if len(planned) > 1:
@@ -184,29 +203,36 @@ def plan(arguments: Sequence[str], options: Options) -> list[jobs.Job]:
                 f"expected one picture for --out={options.out}, got {len(planned)};"
                 " name a folder"
             )
-        planned = [dataclasses.replace(planned[0], target=Path(options.out))]
+        planned = [dataclasses.replace(planned[0], target=out)]
     else:
-        planned = jobs.plan(arguments, Path(options.out))
+        planned = jobs.plan(arguments, out)
     if options.out == _PIPE:
         if options.json or options.explain:
             raise UsageError("--out=- writes the picture alone; drop --json, --explain")
         return [dataclasses.replace(job, target=Path(_PIPE)) for job in planned]
-    for job in planned:
-        if job.target.resolve() == job.source.resolve():
-            raise UsageError(
-                f"{job.target} would replace its input; choose another --out"
-            )
-        if job.target.exists() and not options.force:
-            raise UsageError(
-                f"{job.target} exists; choose another --out or add --force"
-            )
+    outputs = [job.target for job in planned]
+    if options.explain:
+        outputs += [account.drawing_path(job.target) for job in planned]
+    pictures = [
+        *options.style,
+        *options.mask,
+        *([options.keep] if options.keep else []),
+    ]
+    inputs = [job.source for job in planned] + [Path(name) for name in pictures]
+    jobs.check(outputs, inputs, force=options.force)
     return planned
 
 
-def _read(source: Path) -> np.ndarray:
+def _read(source: Path) -> tuple[np.ndarray, bytes | None]:
+    """A picture and its colour profile.
+
+    The painted pixels are in the content's colour space, whatever that is; so its
+    profile goes with them. The EXIF orientation has been applied and is left behind.
+    """
     if source == Path(_PIPE):
-        return files.from_bytes(sys.stdin.buffer.read(), name="standard input")
-    return files.read(source)
+        data = sys.stdin.buffer.read()
+        return files.from_bytes(data, name="standard input"), files.icc_profile(data)
+    return files.read(source), files.icc_profile(source)
 
 
 def _mask(path: str) -> np.ndarray:
@@ -220,17 +246,24 @@ def _stacked(found: list[np.ndarray]) -> np.ndarray | None:
         return None
     size_hw = tuple(max(mask.shape[i] for mask in found) for i in (0, 1))
     return np.concatenate(
-        [np.asarray(controls.resize_map(mask[None], size_hw)) for mask in found]
+        [
+            np.asarray(controls.resize_map(jnp.asarray(mask)[None], size_hw))
+            for mask in found
+        ]
     )
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Names of the style files, told apart by a number where they are equal."""
-    stems = [Path(path).stem for path in paths]
-    return [
-        stem if stems.count(stem) == 1 else f"{stem}-{i + 1}"
-        for i, stem in enumerate(stems)
-    ]
+    """Names of the style files, told apart by a number where they are taken."""
+    # The first are what an account calls the content's own style and other terms.
+    names = [terms.CONTENT_STYLE, "range", "total_variation"]
+    reserved = len(names)
+    for stem in (Path(path).stem for path in paths):
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem}-{number}", number + 1
+        names.append(name)
+    return names[reserved:]
 
 
 def _auto_masks(options: Options, content: np.ndarray, count: int) -> Any:
@@ -293,11 +326,7 @@ def _paint(
         )
 
 
-def _write(job: jobs.Job, painted: np.ndarray, options: Options) -> dict[str, Any]:
-    # The pixels are in the content's colour space, whatever that is; so its profile
-    # goes with them. The EXIF orientation has been applied and is left behind.
-    is_piped = job.source == Path(_PIPE)
-    profile = None if is_piped else files.icc_profile(job.source)
+def _write(job: jobs.Job, painted: np.ndarray, profile: bytes | None) -> dict[str, Any]:
     if job.target == Path(_PIPE):
         data = files.to_bytes(painted, suffix=".png", icc_profile=profile)
         sys.stdout.buffer.write(data)

@@ -19,7 +19,7 @@ from stylejax.typing import Image
 TermsFn = Callable[[Image], Mapping[Any, Float[Array, " b"]]]
 """Pictures `b h w c` to the terms of each picture's loss, by name."""
 
-# Below this share of the terms' own size the sum has cancelled to rounding.
+# Where nothing pulls, shares and errors are 0 rather than 0 / 0.
 _TINY = 1e-30
 
 
@@ -129,8 +129,8 @@ class Account:
 def account(terms_fn: TermsFn, image: Any) -> Account:
     """The loss of a picture and its gradient, term by term.
 
-    Each term costs one forward and one backward pass, one after the other, so that
-    memory does not grow with their number.
+    Each term costs one forward and one backward pass, one after the other, so that the
+    device's memory does not grow with their number.
 
     Args:
       terms_fn: pictures (b, h, w, c) to their terms (b,) by name.
@@ -163,14 +163,14 @@ def account(terms_fn: TermsFn, image: Any) -> Account:
     total, gradient = jax.jit(jax.value_and_grad(whole))(picture)
     return Account(
         dict(zip(names, map(float, values), strict=True)),
-        {name: np.asarray(gradients[i]) for i, name in enumerate(names)},
+        dict(zip(names, gradients, strict=True)),
         float(total),
         np.asarray(gradient[0]),
     )
 
 
-def _split(terms_fn: TermsFn, picture: Image) -> tuple[list, Array, Array]:
-    """Names of the terms, their values (t,) and gradients (t, h, w, c)."""
+def _split(terms_fn: TermsFn, picture: Image) -> tuple[list, Array, list[np.ndarray]]:
+    """Names of the terms, their values (t,) and gradients (h, w, c)."""
     names = list(jax.eval_shape(terms_fn, picture))
     if not names:
         raise ValueError("terms_fn: expected at least one term, got none")
@@ -186,8 +186,11 @@ def _split(terms_fn: TermsFn, picture: Image) -> tuple[list, Array, Array]:
     # One compiled program for all terms, called from the host: inside a loop XLA's
     # gradients of convolutions are slow on CPUs (see `train.minimize`).
     one = jax.jit(backward)
-    found = [one(picture, row) for row in jnp.eye(len(names))]
-    return names, found[0][0], jnp.stack([gradient for _, gradient in found])
+    gradients = []
+    for row in jnp.eye(len(names)):
+        values, gradient = one(picture, row)
+        gradients.append(np.asarray(gradient))
+    return names, values, gradients
 
 
 def _field(part: str) -> Callable[[Any], Hashable]:

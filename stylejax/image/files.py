@@ -108,11 +108,11 @@ def size(path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def icc_profile(path) -> bytes | None:
+def icc_profile(source) -> bytes | None:
     """The colour profile of the RGB picture in a file.
 
     Args:
-      path: The file.
+      source: The file's path, or its bytes.
 
     Returns:
       The profile, to be written with pixels that `read` gave; None where there is none
@@ -122,10 +122,14 @@ def icc_profile(path) -> bytes | None:
       FileNotFoundError: There is no such file.
       ImageFileError: Not an image, or too large.
     """
-    with _opened(path) as stream, _header(stream, str(path), MAX_PIXELS) as image:
+    is_path = not isinstance(source, bytes)
+    opened = _opened(source) if is_path else contextlib.nullcontext(io.BytesIO(source))
+    name = str(source) if is_path else "bytes"
+    with opened as stream, _header(stream, name, MAX_PIXELS) as image:
         profile = image.info.get("icc_profile")
-    is_rgb = bool(profile) and profile[16:20] == b"RGB "
-    return profile if is_rgb else None
+    if not profile or profile[16:20] != b"RGB ":
+        return None
+    return profile
 
 
 def write(path, image, *, quality: int = 95, icc_profile: bytes | None = None) -> Path:

@@ -1,8 +1,9 @@
-"""Masks of regions: from lightness, from clusters of colour, softened, made to add up.
+"""Masks of regions: from lightness and from clusters of colour, which add up to 1.
 
 Made on the host, once for a picture: NumPy in, NumPy out, `k h w` in [0, 1].
 """
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.cluster import vq
@@ -36,9 +37,10 @@ def from_luminance(image: Picture, *, count: int = 2, softness: float = 8.0) -> 
     levels = np.quantile(lightness, np.arange(1, count) / count)
     width = max(softness, 1e-3)
     above = [np.clip((lightness - level) / width + 0.5, 0, 1) for level in levels]
-    edges = [np.ones_like(lightness), *above, np.zeros_like(lightness)]
+    ends = [np.ones_like(lightness), np.zeros_like(lightness)]
     # Of bands that are as thin as their edges the next may lie above this one.
-    edges = np.minimum.accumulate(np.stack(edges), axis=0)
+    stack = np.stack([ends[0], *above, ends[1]])
+    edges = np.minimum.accumulate(stack, axis=0)
     return (edges[:-1] - edges[1:]).astype(np.float32)
 
 
@@ -51,8 +53,8 @@ def from_colors(image: Picture, *, count: int = 3, seed: int = 0) -> Masks:
       seed: of the clustering.
 
     Returns:
-      (k, h, w), float32, 0 or 1, which sum to 1 at each pixel; `soften` them. A
-      picture of fewer colours gives empty masks.
+      (k, h, w), float32, 0 or 1, which sum to 1 at each pixel. A picture of
+      fewer colours gives empty masks.
 
     Raises:
       ValueError: no such picture or count.
@@ -79,4 +81,4 @@ def _lab(image: Picture) -> np.ndarray:
         raise ValueError(
             f"image: expected one picture of shape (h, w, 3), got {array.shape}"
         )
-    return np.asarray(lab.to_lab(array[None]))[0]
+    return np.asarray(lab.to_lab(jnp.asarray(array)[None]))[0]

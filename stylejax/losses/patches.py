@@ -16,12 +16,16 @@ from stylejax.typing import PerExample
 _EPSILON = 1e-8
 
 
-def extract_patches(features: FeatureMap, *, size: int = 3) -> Float[Array, "b n d"]:
+def extract_patches(
+    features: FeatureMap, *, size: int = 3, mask: Mask | None = None
+) -> Float[Array, "b n d"]:
     """The square patches of a feature map, as vectors, from every position they fit.
 
     Args:
       features: (b, h, w, c).
       size: side of a patch in positions.
+      mask: (b, h, w) or (1, h, w), not negative, any size: patches whose middle it
+        leaves out are replaced by the one it weighs most, so that their number stays.
 
     Returns:
       (b, (h - size + 1) (w - size + 1), size size c), float32.
@@ -45,7 +49,12 @@ def extract_patches(features: FeatureMap, *, size: int = 3) -> Float[Array, "b n
         for i in range(size)
         for j in range(size)
     ]
-    return jnp.concatenate(shifted, axis=3).reshape(b, rows * columns, -1)
+    found = jnp.concatenate(shifted, axis=3).reshape(b, rows * columns, -1)
+    if mask is None:
+        return found
+    weights = _middle_weights(features, mask, size)[..., None]
+    most = jnp.argmax(weights, axis=1, keepdims=True)
+    return jnp.where(weights > 0, found, jnp.take_along_axis(found, most, axis=1))
 
 
 def patch_distance(

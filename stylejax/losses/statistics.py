@@ -29,10 +29,12 @@ class StyleStatistic(NamedTuple):
     Attributes:
       target: (features, mask) of the style to what the distance compares with.
       distance: (features, target, mask) of the picture that is painted to (b,).
+      least_side: positions that a map must have on each side.
     """
 
     target: Callable[[FeatureMap, Mask | None], Any]
     distance: Callable[[FeatureMap, Any, Mask | None], PerExample]
+    least_side: int = 1
 
 
 def get(name: str) -> StyleStatistic:
@@ -86,12 +88,7 @@ def _histogram_distance(
 
 
 def _patch_target(features: FeatureMap, mask: Mask | None) -> Any:
-    if mask is not None:
-        raise ValueError(
-            "mask: the patches of a style picture are all taken; crop the picture to"
-            " the part that shall count"
-        )
-    return patches.extract_patches(features)
+    return patches.extract_patches(features, mask=mask)
 
 
 def _patch_distance(features: FeatureMap, goal: Any, mask: Mask | None) -> PerExample:
@@ -107,6 +104,6 @@ STATISTICS = {
     "moments": _compare(style.moments, style.moments_distance),
     "sliced_wasserstein": _compare(_sliced, style.sliced_wasserstein_distance),
     "histogram": StyleStatistic(_histogram_target, _histogram_distance),
-    "patches": StyleStatistic(_patch_target, _patch_distance),
+    "patches": StyleStatistic(_patch_target, _patch_distance, least_side=3),
 }
 """Style losses by the name a configuration uses."""

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from stylejax.checks import check_choice
 from stylejax.losses import statistics
 from stylejax.losses.content import DISTANCES
 from stylejax.losses.weighting import Mask
@@ -101,7 +102,11 @@ def content_terms(
 
     Returns:
       Dictionary of (b,) by `Term("content", layer)`.
+
+    Raises:
+      ValueError: an unknown distance.
     """
+    check_choice(distance, choices=DISTANCES, name="distance")
     measure = DISTANCES[distance]
     return {
         Term("content", layer): weight
@@ -146,23 +151,31 @@ def style_terms(
 
 
 def layer_weights(
-    whole: float, layers: Sequence[str], relative: Sequence[float]
+    whole: float, layers: Sequence[str], relative: Sequence[float] = ()
 ) -> dict[str, float]:
     """Weights of layers that sum to a whole.
 
     Args:
       whole: the sum.
       layers: names.
-      relative: one number per layer; () weighs them alike.
+      relative: one number of at least 0 per layer; () weighs them alike.
 
     Returns:
       Numbers by layer.
+
+    Raises:
+      ValueError: no layers, or weights that are negative or all zero.
 
     Example:
       >>> layer_weights(10.0, ["relu1_1", "relu2_1"], [1.0, 4.0])
       {'relu1_1': 2.0, 'relu2_1': 8.0}
     """
-    relative = relative or (1.0,) * len(layers)
+    relative = list(relative) or [1.0] * len(layers)
+    if not relative or not min(relative) >= 0 or not sum(relative) > 0:
+        raise ValueError(
+            "expected layers with weights of at least 0, one of them above, got"
+            f" {list(layers)} with {relative}"
+        )
     scale = whole / sum(relative)
     return {
         layer: scale * weight for layer, weight in zip(layers, relative, strict=True)

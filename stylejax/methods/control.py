@@ -66,6 +66,8 @@ class StyleControl:
             )
         check_choice(self.color, choices=COLORS, name="color")
         check_positive(self.stroke_scale, name="stroke_scale")
+        if self.stroke_scale == float("inf"):
+            raise ValueError("stroke_scale: expected a finite number, got inf")
         weights = self.style_weights
         if len(weights) and len(weights) != num_styles:
             raise ValueError(
@@ -73,7 +75,7 @@ class StyleControl:
                 f" {len(weights)}"
             )
         if any(not 0 <= w < float("inf") for w in weights) or (
-            len(weights) and not sum(weights) > 0
+            len(weights) and not max(weights) > 0
         ):
             raise ValueError(
                 "style_weights: expected numbers of at least 0, one of them above,"
@@ -142,16 +144,18 @@ def regions(
       k regions; and the rest of the picture, None where masks leave none.
     """
     strength = jnp.float32(control.strength)
-    weights = jnp.asarray(control.style_weights or [1.0] * num_styles, jnp.float32)
+    # Divided in float64: a float32 holds neither every weight nor their sum.
+    weights = np.asarray(list(control.style_weights) or [1.0] * num_styles, np.float64)
+    weights = weights / weights.max()
+    shares = jnp.asarray(weights / weights.sum(), jnp.float32)
     if control.masks is None:
-        shares = weights / jnp.sum(weights)
         every = [Region(None, strength * s, (1 - strength) * s) for s in shares]
         return every, None
     masks = resize_map(control.masks, size_hw)
     masks = masks / jnp.maximum(jnp.sum(masks, axis=0, keepdims=True), 1.0)
     areas = jnp.mean(masks, axis=(1, 2))
     # The mean weight is 1, so that masks alone do not change how hard styles pull.
-    relative = weights * num_styles / jnp.sum(weights)
+    relative = shares * num_styles
     painted = [
         Region(mask[None], strength * area * w, (1 - strength) * area * w)
         for mask, area, w in zip(masks, areas, relative, strict=True)
@@ -178,6 +182,32 @@ def keep_map(
         return None
     found = resize_map(jnp.asarray(control.content_weight)[None], size_hw)
     return found[..., None]
+
+
+def sizes_that_fit(
+    sizes: Sequence[tuple[int, ...]], feature_fn: Any, *, least_side: int = 1
+) -> list[tuple[int, ...]]:
+    """The sizes of a pyramid at which no feature map of the pictures vanishes.
+
+    Args:
+      sizes: (height, width) of each scale, the smallest first.
+      feature_fn: pictures (b, h, w, 3) to maps by tap.
+      least_side: positions that a map must have on each side.
+
+    Returns:
+      The last ones. The picture's own size is always among them: whoever uses it says
+      what is too small.
+    """
+
+    def fits(size_hw: tuple[int, ...]) -> bool:
+        shape = jax.ShapeDtypeStruct((1, *size_hw, 3), jnp.float32)
+        try:
+            maps = jax.eval_shape(feature_fn, shape)
+        except ValueError:  # nothing is left to pool
+            return False
+        return min(min(x.shape[1:3]) for x in maps.values()) >= least_side
+
+    return [size for size in sizes[:-1] if fits(size)] + [sizes[-1]]
 
 
 def resize_map(

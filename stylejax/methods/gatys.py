@@ -3,11 +3,11 @@
 Nothing is trained: the pixels are moved until their VGG features match the content's
 maps and the style's statistics. Slow, and the yardstick for what is fast.
 
-    alpha sum_l content_l + beta sum_l style_l / L + regularizers
+    alpha mean_l content_l + beta mean_l style_l + regularizers
 
-With alpha 1, beta 100 and equal layer weights these are the proportions of the usual
-neural-style codes (5 for content, 100 for each of five style layers). The default is a
-beta of 20: from VGG-16 and a pyramid, 100 paints over faces.
+With alpha 1 and beta 100 these are the proportions of the usual neural-style codes (5
+for content, 100 for each of five style layers). The default is a beta of 20: from
+VGG-16 and a pyramid, 100 paints over faces.
 
 Reference: Gatys, Ecker and Bethge 2016 (CVPR); the pyramid follows Gatys et al. 2017,
 https://arxiv.org/abs/1611.07865; regions are their guided Gram matrices.
@@ -60,7 +60,8 @@ class GatysConfig:
       num_iterations: at each scale; each costs one gradient.
       learning_rate: of adam, for values in [0, 1]; falls to a tenth along a cosine.
       memory_size: of lbfgs: pairs of pictures it remembers.
-      min_side: the pyramid starts with pictures whose longer side is at least this.
+      min_side: the pyramid starts with pictures whose longer side is at least this,
+        and whose shorter side does not vanish in the network.
       scale_factor: sides of a scale over those of the one before.
       initial: content, noise or style: what the first scale starts from.
       noise: deviation of noise added to the start.
@@ -100,17 +101,22 @@ class GatysConfig:
         Raises:
           ValueError: the first that is wrong.
         """
-        check_choice(
-            self.content_distance,
-            choices=content_losses.DISTANCES,
-            name="content_distance",
-        )
-        statistics.get(self.style_statistic)
-        check_choice(
-            self.initial, choices=("content", "noise", "style"), name="initial"
-        )
+        known: dict[str, Any] = {
+            "content_distance": content_losses.DISTANCES,
+            "style_statistic": statistics.STATISTICS,
+            "optimizer": minimize.OPTIMIZERS,
+            "initial": ("content", "noise", "style"),
+        }
+        for name, choices in known.items():
+            check_choice(getattr(self, name), choices=choices, name=name)
         for name in ("num_iterations", "check_every", "min_side", "learning_rate"):
             check_positive(getattr(self, name), name=name)
+        weights = ("content_weight", "style_weight", "variation_weight", "range_weight")
+        for name in weights:
+            if not 0 <= (value := getattr(self, name)) < float("inf"):
+                raise ValueError(
+                    f"{name}: expected a number of at least 0, got {value}"
+                )
         count = len(self.style_layer_weights)
         if count and count != len(self.style_layers):
             raise ValueError(
@@ -202,13 +208,18 @@ def make_targets(
       config: which losses.
       control: checked against the number of styles.
       feature_fn: from `features`.
-      names: of the styles; style0, style1, … by default.
+      names: of the styles, all different; style0, style1, … by default.
 
     Returns:
       `Targets`.
+
+    Raises:
+      ValueError: a name that is given twice, or is the content's.
     """
     size_hw = content.shape[1:3]
-    names = names or [f"style{i}" for i in range(len(styles))]
+    names = list(names or (f"style{i}" for i in range(len(styles))))
+    if len({*names, terms.CONTENT_STYLE}) <= len(styles):
+        raise ValueError(f"names: expected others than 'content', each once: {names}")
     painted, rest = controls.regions(control, len(styles), size_hw)
     compared = controls.prepare_content(content, control)
     maps = feature_fn(compared)
@@ -280,11 +291,10 @@ def loss_terms(
     """
     judged = shown(images, targets)
     maps = feature_fn(judged)
-    share = config.content_weight / len(config.content_layers)
     found = terms.content_terms(
         maps,
         targets.content,
-        dict.fromkeys(config.content_layers, share),
+        terms.layer_weights(config.content_weight, config.content_layers),
         distance=config.content_distance,
     )
     found |= terms.style_terms(
@@ -330,7 +340,7 @@ def stylize(
 
     Raises:
       ValueError: no such pictures, or settings that mean nothing.
-      FloatingPointError: the loss is not finite at the start.
+      FloatingPointError: the loss is not finite.
     """
     check_image(content, name="content")
     if not styles:
@@ -346,6 +356,8 @@ def stylize(
     sizes = resize.pyramid_sizes(
         content.shape[1:3], min_side=config.min_side, factor=config.scale_factor
     )
+    least = statistics.get(config.style_statistic).least_side
+    sizes = controls.sizes_that_fit(sizes, feature_fn, least_side=least)
     for index, size_hw in enumerate(sizes):
         smaller = _resized(content, size_hw)
         targets = make_targets(
@@ -462,18 +474,13 @@ def _paint(
     """The pictures after the steps of one scale."""
     descents = jax.vmap(minimizer(config).init)(images)
     per_call = _STEPS_PER_CALL.get(jax.default_backend(), config.check_every)
-    done, before = 0, None
+    step = functools.partial(advance, config=config, feature_fn=feature_fn)
+    done, before = 0, np.asarray(np.inf)
     while done < config.num_iterations:
         goal = min(done + config.check_every, config.num_iterations)
         while done < goal:
             count = min(per_call, goal - done)
-            descents = advance(
-                descents,
-                targets,
-                config=config,
-                feature_fn=feature_fn,
-                num_steps=count,
-            )
+            descents = step(descents, targets, num_steps=count)
             done += count
         loss = np.asarray(descents.value)
         if not np.isfinite(loss).all():
@@ -487,7 +494,7 @@ def _paint(
             on_progress(
                 Progress(*place, size_hw, done, config.num_iterations, loss, now)
             )
-        if before is not None and np.all(before - loss < config.tolerance * before):
+        if config.tolerance > 0 and np.all(before - loss < config.tolerance * before):
             break
         before = loss
     return descents.x

@@ -21,6 +21,7 @@ class TrainingStopped(RuntimeError):
         (parallel.LostPeer("x"), 1),
         (TrainingStopped("x"), None),
         (MemoryError(), 1),
+        (FloatingPointError("x"), 1),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), 1),
         (KeyboardInterrupt(), 130),
         (RuntimeError("x"), None),

@@ -12,7 +12,6 @@ from PIL import Image, ImageCms
 from stylejax.cli import main, stylize
 from stylejax.image import files
 
-
 GOOD = ["in/a.png", "--style=style.png"]
 
 
@@ -69,17 +68,82 @@ def test_an_input_is_not_replaced_even_with_force(folder, capsys):
     before = files.read("in/a.png")
     command = ["in/a.png", "--style=style.png", "--out=in/a.png", "--force"]
     assert status(*command) == 2
-    assert "would replace its input" in capsys.readouterr().err
+    assert "would replace an input" in capsys.readouterr().err
     np.testing.assert_array_equal(files.read("in/a.png"), before)
 
 
+@pytest.mark.parametrize("role", ["style", "mask", "keep"])
+def test_other_inputs_are_not_replaced_even_with_force(role, folder, capsys):
+    given = {"style": "style.png", "mask": "other.png", "keep": "other.png"}
+    flag = f"--{role}={given[role]}"
+    command = ["in/a.png", "--style=style.png", flag, f"--out={given[role]}", "--force"]
+    before = files.read(given[role])
+    assert status(*command) == 2
+    assert "would replace an input" in capsys.readouterr().err
+    np.testing.assert_array_equal(files.read(given[role]), before)
+
+
+def test_an_account_costs_no_file(folder, capsys):
+    command = ["in/a.png", "--style=style.png", "--size=16", "--out=out", "--explain"]
+    files.write("out/a-account.png", np.zeros((3, 3, 3)))
+    assert status(*command) == 2
+    assert "a-account.png exists" in capsys.readouterr().err
+    assert files.read("out/a-account.png").shape == (3, 3, 3)
+    files.write("in/a.jpg", np.zeros((9, 9, 3)))
+    assert status(*command, "in/a.jpg", "--force") == 2
+    assert "written twice" in capsys.readouterr().err
+
+
+def test_nothing_is_painted_that_could_not_be_written(folder, capsys, monkeypatch):
+    monkeypatch.setattr(stylize, "_paint", None)
+    (folder / "taken").write_text("")
+    (folder / "folder.png" / "a.png").mkdir(parents=True)
+    command = ["in/a.png", "--style=style.png", "--force"]
+    for out, message in {
+        "taken": "cannot write into 'taken'",
+        "taken/deeper": "cannot write into 'taken/deeper'",
+        "folder.png": "is a folder",
+        "picture.gif": "expected a folder or one of .bmp",
+    }.items():
+        assert status(*command, f"--out={out}") == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_content_that_goes_away_while_it_is_painted_costs_nothing(
+    folder, monkeypatch
+):
+    paint = stylize._paint
+
+    def paint_and_remove(content, styles, control, options, job):
+        job.source.unlink()
+        return paint(content, styles, control, options, job)
+
+    monkeypatch.setattr(stylize, "_paint", paint_and_remove)
+    assert status(*GOOD, "--size=16", "--out=out.png") == 0
+    assert files.read("out.png").shape == (11, 16, 3)
+
+
+def test_home_is_understood_where_results_go(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    assert status(*GOOD, "--size=16", "--out=~/a.png") == 0
+    assert (folder / "home" / "a.png").exists()
+
+
+def test_styles_of_one_name_are_told_apart():
+    found = stylize._names(["a/x.png", "b/x.png", "x-2.png", "content.png"])
+    assert found == ["x", "x-2", "x-2-2", "content-2"]
+
+
 def test_from_standard_input_to_standard_output(folder, monkeypatch, capsysbinary):
-    data = (folder / "in" / "a.png").read_bytes()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = files.read("in/a.png")
+    data = files.to_bytes(pixels, suffix=".png", icc_profile=profile)
     stdin = types.SimpleNamespace(buffer=io.BytesIO(data))
     monkeypatch.setattr("sys.stdin", stdin)
     assert status("-", "--style=style.png", "--size=16", "--out=-") == 0
-    painted = files.from_bytes(capsysbinary.readouterr().out)
-    assert painted.shape == (11, 16, 3)
+    written = capsysbinary.readouterr().out
+    assert files.from_bytes(written).shape == (11, 16, 3)
+    assert files.icc_profile(written) == profile
 
 
 def test_masks_several_styles_and_the_account(folder, capsys):
@@ -148,6 +212,7 @@ def test_a_broken_picture_stops_or_is_skipped(folder, capsys):
     command = ["in", "--style=style.png", "--size=16", "--out=out"]
     assert status(*command) == 2
     assert "broken.png" in capsys.readouterr().err
+    assert not (folder / "out").exists()  # a.png, which comes before, is not painted
     assert status(*command, "--on_bad_image=skip", "--force") == 0
     assert "skipped" in capsys.readouterr().err
 
@@ -173,6 +238,11 @@ def test_a_broken_picture_stops_or_is_skipped(folder, capsys):
         (["-", "in/a.png", "--style=style.png"], "expected - alone"),
         (["in/a.png", "--style=style.png", "--out=-", "--json"], "drop --json"),
         (["in/a.png", "--style=style.png", "--color=sepia"], "color"),
+        ([*GOOD, "--mask=style.png", "--auto_mask=colors"], "drop one"),
+        ([*GOOD, "--stroke_scale=inf"], "stroke_scale"),
+        ([*GOOD, f"--seed={2**70}"], "seed"),
+        ([*GOOD, "--size=1"], "use larger pictures"),
+        (["in/a.png", "--style=in"], "the folder"),
         (["in/a.png", "--style=style.png", "--size=-4"], "size"),
     ],
 )

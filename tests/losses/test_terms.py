@@ -82,10 +82,21 @@ def test_a_share_of_the_area():
 def test_an_unknown_statistic_is_refused(maps):
     with pytest.raises(ValueError, match="style_statistic"):
         terms.style_statistics(maps(1, 4, 4), ["relu1"], statistic="colour")
+    x = maps(1, 4, 4)
+    with pytest.raises(ValueError, match="distance: expected one of"):
+        terms.content_terms(x, x, {"relu1": 1.0}, distance="manhattan")
 
 
 def test_layer_weights_sum_to_the_whole():
     found = terms.layer_weights(50.0, list("abcd"), (1, 1, 2, 1))
     assert sum(found.values()) == pytest.approx(50.0)
     assert found["c"] == pytest.approx(20.0)
-    assert terms.layer_weights(4.0, ["a", "b"], ()) == {"a": 2.0, "b": 2.0}
+    assert terms.layer_weights(4.0, ["a", "b"]) == {"a": 2.0, "b": 2.0}
+
+
+@pytest.mark.parametrize("relative", [(0.0, 0.0), (1.0, -1.0), (1.0, float("nan"))])
+def test_layer_weights_that_weigh_nothing_are_refused(relative):
+    with pytest.raises(ValueError, match="at least 0, one of them above"):
+        terms.layer_weights(1.0, ["a", "b"], relative)
+    with pytest.raises(ValueError, match="expected layers"):
+        terms.layer_weights(1.0, [])

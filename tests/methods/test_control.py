@@ -15,6 +15,7 @@ from stylejax.methods.control import StyleControl
         ({"strength": float("nan")}, "strength"),
         ({"color": "sepia"}, "color: expected one of style, luminance"),
         ({"stroke_scale": 0}, "stroke_scale"),
+        ({"stroke_scale": float("inf")}, "stroke_scale: expected a finite number"),
         ({"style_weights": (1.0,)}, "one for each of 2 styles, got 1"),
         ({"style_weights": (0.0, 0.0)}, "one of them above"),
         ({"style_weights": (1.0, -1.0)}, "at least 0"),
@@ -37,6 +38,22 @@ def test_without_masks_weights_are_shares():
     np.testing.assert_allclose([r.weight for r in painted], [0.1875, 0.5625])
     np.testing.assert_allclose([r.own_weight for r in painted], [0.0625, 0.1875])
     assert painted[0].mask is None
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1.0, 1e60, 1e308])
+def test_shares_do_not_depend_on_the_weights_scale(scale):
+    control = StyleControl(style_weights=np.array([1.0, 1.0]) * scale)
+    control.check(2)
+    painted, _ = controls.regions(control, 2, (8, 8))
+    np.testing.assert_allclose([r.weight for r in painted], [0.5, 0.5])
+
+
+def test_with_masks_the_mean_weight_is_one():
+    masks = np.zeros((2, 8, 8))
+    masks[0, :, :4], masks[1, :, 4:] = 1, 1
+    control = StyleControl(style_weights=(1.0, 3.0), masks=masks)
+    painted, _ = controls.regions(control, 2, (8, 8))
+    np.testing.assert_allclose([r.weight for r in painted], [0.25, 0.75])
 
 
 def test_masks_weigh_by_area_and_leave_a_rest():

@@ -176,6 +176,82 @@ def test_a_scale_ends_early_where_nothing_is_gained(pictures, tiny_gatys):
     assert len(seen) == 2
 
 
+def test_a_tolerance_of_zero_never_ends_early_though_the_loss_climbs(
+    pictures, tiny_gatys
+):
+    content, painting = pictures
+    config = dataclasses.replace(
+        tiny_gatys,
+        min_side=99,
+        optimizer="adam",
+        learning_rate=5.0,
+        num_iterations=8,
+        check_every=1,
+        range_weight=1e4,
+    )
+    seen = []
+    gatys.stylize(KEY, content, [painting], config=config, on_progress=seen.append)
+    losses = np.concatenate([p.loss for p in seen])
+    assert (np.diff(losses) > 0).any()
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize("statistic", ["gram", "patches"])
+def test_a_thin_picture_leaves_out_the_scales_it_would_vanish_at(
+    statistic, pictures, tiny_gatys
+):
+    content, painting = pictures
+    config = dataclasses.replace(
+        tiny_gatys, num_iterations=1, style_statistic=statistic, min_side=8
+    )
+    seen = []
+    gatys.stylize(
+        KEY, content[:, :7], [painting], config=config, on_progress=seen.append
+    )
+    sizes = [(7, 32)] if statistic == "patches" else [(2, 8), (4, 16), (7, 32)]
+    assert [p.size_hw for p in seen] == sizes
+    with pytest.raises(ValueError, match="use larger"):
+        gatys.stylize(KEY, content[:, :1], [painting], config=config)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_patches_can_be_masked(strength, pictures, tiny_gatys):
+    content, painting = pictures
+    masks = np.zeros((1, 24, 32))
+    masks[0, :, :16] = 1
+    config = dataclasses.replace(
+        tiny_gatys, num_iterations=6, style_statistic="patches", min_side=99
+    )
+    control = StyleControl(strength=strength, masks=masks)
+    found = gatys.stylize(KEY, content, [painting], config=config, control=control)
+    change = np.abs(np.asarray(found) - content).mean(axis=(0, 1, 3))
+    assert change[:12].mean() > 3 * change[20:].mean()
+
+
+def test_a_style_of_no_weight_is_as_if_it_were_not_there(pictures, tiny_gatys):
+    content, painting = pictures
+    config = dataclasses.replace(tiny_gatys, num_iterations=4, min_side=99)
+    control = StyleControl(style_weights=np.array([2.0, 0.0]))
+    both = [painting, 1 - painting]
+    found = gatys.stylize(KEY, content, both, config=config, control=control)
+    alone = gatys.stylize(KEY, content, both[:1], config=config)
+    np.testing.assert_allclose(found, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a", terms.CONTENT_STYLE]])
+def test_styles_that_share_a_name_are_refused(names, pictures, tiny_gatys):
+    content, painting = pictures
+    with pytest.raises(ValueError, match="names: expected"):
+        gatys.make_targets(
+            jnp.asarray(content),
+            [painting, painting],
+            config=tiny_gatys,
+            control=StyleControl(strength=0.5),
+            feature_fn=gatys.features(tiny_gatys),
+            names=names,
+        )
+
+
 def test_several_steps_in_one_call_are_the_same_steps(
     pictures, tiny_gatys, monkeypatch
 ):
@@ -253,6 +329,11 @@ def test_the_loss_can_be_mapped_and_differentiated(pictures, tiny_gatys):
         ({"content_distance": "manhattan"}, "content_distance"),
         ({"initial": "black"}, "initial"),
         ({"scale_factor": 1.0}, "factor"),
+        ({"optimizer": "sgd"}, "optimizer"),
+        ({"style_weight": -1.0}, "style_weight: expected a number of at least 0"),
+        ({"range_weight": float("nan")}, "range_weight"),
+        ({"style_layer_weights": (0.0, 0.0)}, "one of them above"),
+        ({"content_layers": ()}, "expected layers"),
         ({"style_layers": ("relu3_1",)}, "end at relu2_1"),
     ],
 )
