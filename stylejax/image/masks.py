@@ -38,9 +38,7 @@ def from_luminance(image: Picture, *, count: int = 2, softness: float = 8.0) -> 
     width = max(softness, 1e-3)
     above = [np.clip((lightness - level) / width + 0.5, 0, 1) for level in levels]
     ends = [np.ones_like(lightness), np.zeros_like(lightness)]
-    # Of bands that are as thin as their edges the next may lie above this one.
-    stack = np.stack([ends[0], *above, ends[1]])
-    edges = np.minimum.accumulate(stack, axis=0)
+    edges = np.stack([ends[0], *above, ends[1]])  # they fall from one to the next
     return (edges[:-1] - edges[1:]).astype(np.float32)
 
 

@@ -25,6 +25,16 @@ def test_a_style_is_at_no_distance_from_itself(name, maps):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_sizes_do_not_count(name, generator):
+    pixel = generator.random(4, np.float32)
+    own, other = (np.broadcast_to(pixel, (1, *size, 4)) for size in ((6, 7), (5, 8)))
+    statistic = statistics.get(name)
+    target = statistic.target(jnp.asarray(other), None)
+    distance = statistic.distance(jnp.asarray(own), target, None)
+    np.testing.assert_allclose(distance, [0.0], atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_another_style_is_further_away_the_further_it_is_moved(name, maps):
     own, other = maps
     statistic = statistics.get(name)

@@ -51,9 +51,10 @@ def test_shares_do_not_depend_on_the_weights_scale(scale):
 def test_with_masks_the_mean_weight_is_one():
     masks = np.zeros((2, 8, 8))
     masks[0, :, :4], masks[1, :, 4:] = 1, 1
-    control = StyleControl(style_weights=(1.0, 3.0), masks=masks)
+    control = StyleControl(strength=0.75, style_weights=(1.0, 3.0), masks=masks)
     painted, _ = controls.regions(control, 2, (8, 8))
-    np.testing.assert_allclose([r.weight for r in painted], [0.25, 0.75])
+    np.testing.assert_allclose([r.weight for r in painted], [0.1875, 0.5625])
+    np.testing.assert_allclose([r.own_weight for r in painted], [0.0625, 0.1875])
 
 
 def test_masks_weigh_by_area_and_leave_a_rest():

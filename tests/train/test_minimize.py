@@ -79,6 +79,17 @@ def test_rejected_trials_are_counted_and_leave_x_alone():
     np.testing.assert_allclose(worse.trial - worse.x, 0.5 * (before - state.x))
     assert int(worse.num_rejected) == 1
     assert float(worse.value) == 5.0
+    assert float(worse.slope) == pytest.approx(0.5 * float(state.slope))
+    assert float(state.slope) < 0
+
+
+def test_a_start_where_the_function_is_not_finite_is_not_accepted():
+    method = minimize.make("lbfgs")
+    state = method.init(jnp.float32([1.0, 2.0]))
+    found = method.update(state, jnp.float32(jnp.nan), jnp.float32([1.0, 0.0]))
+    assert int(found.num_rejected) == 1
+    assert float(found.value) == np.inf
+    np.testing.assert_array_equal(found.x, state.x)
 
 
 def test_lbfgs_goes_downhill_at_bad_curvature():
