@@ -22,3 +22,11 @@ def test_an_output_is_never_an_input(tmp_path):
     files.write(tmp_path / "a.png", np.zeros((4, 4, 3)))
     with pytest.raises(UsageError, match="would replace an input"):
         jobs.plan([str(tmp_path / "a.png")], tmp_path)
+
+
+def test_names_that_differ_in_case_alone_are_told_apart(tmp_path):
+    for folder, name in (("in", "a.png"), ("more", "A.png")):
+        files.write(tmp_path / folder / name, np.zeros((4, 4, 3)))
+    folders = [str(tmp_path / "in"), str(tmp_path / "more")]
+    found = [job.target.name for job in jobs.plan(folders, tmp_path / "out")]
+    assert found == ["a.png", "A-2.png"]

@@ -68,6 +68,14 @@ def test_an_account_that_leaves_a_term_out_shows_an_error(weights, picture):
     assert short.gradient_error > 0.1
 
 
+def test_errors_are_measured_by_the_parts_where_the_whole_cancels():
+    parts = {A: np.full((2, 2, 3), 5.0), B: np.full((2, 2, 3), -5.0)}
+    values = {A: 5.0, B: -5.0}
+    found = explain.Account(values, parts, 1e-6, np.full((2, 2, 3), 1e-6))
+    assert found.value_error == pytest.approx(1e-7)
+    assert found.gradient_error == pytest.approx(1e-7)
+
+
 def test_groups_add_up(weights, picture):
     found = explain.account(terms_fn(weights), picture)
     by_layer = found.by("layer")
@@ -75,6 +83,8 @@ def test_groups_add_up(weights, picture):
     np.testing.assert_allclose(
         by_layer.gradients["relu2"], found.gradients[B] + found.gradients[C]
     )
+    assert by_layer.values["relu2"] == pytest.approx(found.values[B] + found.values[C])
+    assert by_layer.value_error < 1e-5
     assert set(found.by("style").values) == {"wave", ""}
     assert by_layer.gradient_error < 1e-5
     one = found.by(lambda term: "all")
