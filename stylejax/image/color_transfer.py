@@ -4,6 +4,8 @@
 in the content's palette. `keep_chroma` changes the painted picture afterwards.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -120,7 +122,7 @@ def match_luminance(image: Image, reference: Image) -> Image:
     """
     x, y = _pair(image, reference)
     own, goal = color.luminance(x), color.luminance(y)
-    axes = {"axis": (1, 2), "keepdims": True}
+    axes: dict[str, Any] = {"axis": (1, 2), "keepdims": True}
     scale = jnp.std(goal, **axes) / jnp.maximum(jnp.std(own, **axes), _RIDGE)
     matched = scale * (own - jnp.mean(own, **axes)) + jnp.mean(goal, **axes)
     return jnp.repeat(jnp.clip(matched, 0.0, 1.0)[..., None], 3, axis=-1)

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float
 from stylejax.checks import check_image, check_same_shape
 from stylejax.typing import Image, PerExample
 
-_TO_XYZ = np.float32(
+_TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
         [0.2126729, 0.7151522, 0.0721750],
         [0.0193339, 0.1191920, 0.9503041],
-    ]
+    ],
+    np.float32,
 )
 _FROM_XYZ = np.linalg.inv(_TO_XYZ.astype(np.float64)).astype(np.float32)
 _WHITE = _TO_XYZ.sum(axis=1)

@@ -20,7 +20,7 @@ _METHODS = {
 
 def resize(
     image: Image,
-    size_hw: tuple[int, int],
+    size_hw: tuple[int, ...],
     *,
     method: str = "bicubic",
     antialias: bool = True,
@@ -52,8 +52,8 @@ def resize(
 
 
 def pyramid_sizes(
-    size_hw: tuple[int, int], *, min_side: int, factor: float = 2.0
-) -> list[tuple[int, int]]:
+    size_hw: tuple[int, ...], *, min_side: int, factor: float = 2.0
+) -> list[tuple[int, ...]]:
     """The sizes of a pyramid, the smallest first and the picture's own last.
 
     Args:
@@ -74,10 +74,9 @@ def pyramid_sizes(
     check_positive(min_side, name="min_side")
     if not factor > 1:
         raise ValueError(f"factor: expected a number above 1, got {factor}")
-    sizes, shrink = [size_hw], factor
+    sizes, shrink = [tuple(size_hw)], factor
     while max(size_hw) / shrink >= min_side:
-        height, width = (max(1, round(n / shrink)) for n in size_hw)
-        sizes.insert(0, (height, width))
+        sizes.insert(0, tuple(max(1, round(n / shrink)) for n in size_hw))
         shrink *= factor
     return sizes
 
@@ -110,7 +109,7 @@ def pad_to_multiple(image: Image, multiple: int) -> tuple[Image, tuple[int, int]
     return padded, (height, width)
 
 
-def crop_to(image: Image, size_hw: tuple[int, int]) -> Image:
+def crop_to(image: Image, size_hw: tuple[int, ...]) -> Image:
     """The top left part of the image: the inverse of `pad_to_multiple`.
 
     Args:

@@ -196,20 +196,3 @@ def total(terms: Terms) -> PerExample:
       [2.0, 2.0]
     """
     return sum(terms.values(), start=jnp.zeros(()))
-
-
-def area_share(mask: Mask) -> jax.Array:
-    """The share of the picture that a mask covers, so that a small region's loss does
-    not pull harder at its pixels than a large one's.
-
-    Args:
-      mask: (b, h, w), in [0, 1].
-
-    Returns:
-      (b,).
-
-    Example:
-      >>> area_share(jnp.float32([[[1.0, 0.0], [0.0, 0.0]]])).tolist()
-      [0.25]
-    """
-    return jnp.mean(mask, axis=(1, 2))

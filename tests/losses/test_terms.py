@@ -73,12 +73,6 @@ def test_adding_styles_pulls_like_one_distance_to_their_mixture(maps):
     np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-8)
 
 
-def test_a_share_of_the_area():
-    mask = np.zeros((2, 4, 5), np.float32)
-    mask[1, :2] = 0.5
-    np.testing.assert_allclose(terms.area_share(mask), [0.0, 0.25])
-
-
 def test_an_unknown_statistic_is_refused(maps):
     with pytest.raises(ValueError, match="style_statistic"):
         terms.style_statistics(maps(1, 4, 4), ["relu1"], statistic="colour")
