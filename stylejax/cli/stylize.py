@@ -50,6 +50,7 @@ class Options:
             PNG on standard output.
         force: replace files that are there.
         explain: draw beside each result which style and which layer pull where.
+        snapshots: folder for the picture as it is after every 25 steps; empty: none.
         on_bad_image: error stops at a picture that cannot be read, skip leaves it out.
         json: print what was done as JSON.
         seed: of whatever the method draws.
@@ -73,6 +74,7 @@ class Options:
     out: str = "stylized"
     force: bool = False
     explain: bool = False
+    snapshots: str = ""
     on_bad_image: Literal["error", "skip"] = "error"
     json: bool = False
     seed: int = 0
@@ -311,6 +313,10 @@ def _paint(
             steps = progress.scale * progress.num_iterations + progress.iteration
             bar.set_postfix(loss=f"{float(progress.loss[0]):.3g}", refresh=False)
             bar.update(steps - bar.n)
+            if options.snapshots:
+                name = f"{job.target.stem}-{progress.scale}-{progress.iteration:04}.png"
+                shown = np.asarray(progress.images)[0]
+                files.write(Path(options.snapshots).expanduser() / name, shown)
 
         return np.asarray(
             stylization.stylize(

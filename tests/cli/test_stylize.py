@@ -261,3 +261,11 @@ def test_deeper_weights_add_a_style_layer(tiny_gatys):
     assert (config.optimizer, config.num_iterations) == ("adam", 7)
     with pytest.raises(ValueError, match="relu4_2"):
         stylize._config(stylize.Options(features=tiny_gatys.features))
+
+
+def test_snapshots_show_the_way(folder):
+    command = ["in/a.png", "--style=style.png", "--size=16", "--out=o.png"]
+    assert status(*command, "--snapshots=way") == 0
+    (snapshot,) = (folder / "way").iterdir()
+    assert snapshot.name == "o-0-0002.png"
+    np.testing.assert_allclose(files.read(snapshot), files.read("o.png"), atol=1 / 254)
