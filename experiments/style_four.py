@@ -3,8 +3,9 @@
     python -m experiments.style_four --content=photo.jpg --style=painting.jpg \
         --painted=painted.png --layer=relu3_1 --out=four.png
 
-The last is the layer's share of the pull of all terms on each pixel of the picture that
-`stylejax stylize` painted with its default settings, from 0 (black) to 1 (pale yellow).
+The last is the layer's share of the pull of all terms around each pixel of the picture
+that `stylejax stylize` painted with its default settings: black where it is least, pale
+yellow where it is most.
 """
 
 import numpy as np
@@ -34,7 +35,7 @@ def main(argv):
     found = account.of_picture(
         painted, content, [style], StyleControl(), GatysConfig(), names=["style"]
     )
-    share = found.by("layer").shares()[_LAYER.value]
+    share = found.by("layer").shares(sigma=account.BLUR)[_LAYER.value]
     print(
         f"loss {found.total:.5g}, the terms sum to it to {found.value_error:.1e}, the"
         f" gradients to {found.gradient_error:.1e}"

@@ -18,6 +18,8 @@ from stylejax.methods.control import StyleControl
 
 # More pixels make the maps no clearer, and each term costs a gradient.
 _MAX_SIDE = 384
+# Pixels; single ones say little, see `Account.shares`.
+BLUR = 4.0
 
 
 def explain(
@@ -131,7 +133,7 @@ def draw(found: loss_accounting.Account, painted: np.ndarray) -> np.ndarray:
     shown = files.resize_bicubic(painted, (height, width)).clip(0, 1)
 
     def row(part: Any) -> list[np.ndarray]:
-        shares = found.by(part).shares()
+        shares = found.by(part).shares(sigma=BLUR)
         maps = [shown]
         for name, share in shares.items():
             text = f"{name or 'other'}: {share.mean():.0%}"

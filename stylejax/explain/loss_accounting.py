@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stylejax.image.filters import gaussian_blur
 from stylejax.typing import Image
 
 TermsFn = Callable[[Image], Mapping[Any, Float[Array, " b"]]]
@@ -88,13 +89,22 @@ class Account:
             for name, gradient in self.gradients.items()
         }
 
-    def shares(self) -> dict[Any, np.ndarray]:
+    def shares(self, *, sigma: float = 0.0) -> dict[Any, np.ndarray]:
         """Each term's share of all pulls at each pixel; they sum to 1.
+
+        Args:
+          sigma: pulls are blurred by a Gaussian of this deviation in pixels first: of
+            single pixels near an optimum, pulls are mostly noise.
 
         Returns:
           (h, w) in [0, 1], by name; 0 everywhere where nothing pulls.
         """
-        pulls = self.pull()
+        pulls = {
+            name: np.asarray(gaussian_blur(jnp.asarray(pull)[None, :, :, None], sigma))[
+                0, :, :, 0
+            ]
+            for name, pull in self.pull().items()
+        }
         whole = np.maximum(sum(pulls.values()), _TINY)
         return {name: pull / whole for name, pull in pulls.items()}
 

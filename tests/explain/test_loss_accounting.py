@@ -102,6 +102,14 @@ def test_pull_and_shares(weights, picture):
     )
 
 
+def test_blurred_shares_still_sum_to_one_and_reach_beyond(weights, picture):
+    found = explain.account(terms_fn(weights), picture)
+    shares = found.shares(sigma=1.0)
+    np.testing.assert_allclose(sum(shares.values()), np.ones((5, 6)), rtol=1e-5)
+    assert (shares[C][:, 3] > 0).all()
+    assert (shares[C][:, 5] < shares[C][:, 3]).all()
+
+
 def test_regions_split_each_terms_gradient(weights, picture):
     found = explain.account(terms_fn(weights), picture)
     masks = np.zeros((2, 5, 6))
