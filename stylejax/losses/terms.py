@@ -150,7 +150,7 @@ def style_terms(
 
 
 def layer_weights(
-    whole: float, layers: Sequence[str], relative: Sequence[float] = ()
+    whole: float, layers: Sequence[str], *, relative: Sequence[float] = ()
 ) -> dict[str, float]:
     """Weights of layers that sum to a whole.
 
@@ -166,7 +166,7 @@ def layer_weights(
       ValueError: no layers, or weights that are negative or all zero.
 
     Example:
-      >>> layer_weights(10.0, ["relu1_1", "relu2_1"], [1.0, 4.0])
+      >>> layer_weights(10.0, ["relu1_1", "relu2_1"], relative=[1.0, 4.0])
       {'relu1_1': 2.0, 'relu2_1': 8.0}
     """
     relative = list(relative) or [1.0] * len(layers)

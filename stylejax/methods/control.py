@@ -166,6 +166,33 @@ def regions(
     return painted, Region(rest[None], jnp.float32(0.0), jnp.mean(rest))
 
 
+def own_regions(
+    places: Sequence[str],
+    painted: Sequence[Region],
+    rest: Region | None,
+    control: StyleControl,
+) -> list[tuple[str, Region]]:
+    """Where the content's own style counts: where strength leaves it a share.
+
+    Args:
+      places: names of the painted regions.
+      painted: from `regions`.
+      rest: from `regions`.
+      control: checked.
+
+    Returns:
+      Names and regions, whose `own_weight` is meant; what no mask covers is "rest".
+    """
+    found = [("rest", rest)] if rest is not None else []
+    if control.strength == 1:
+        return found
+    if control.masks is not None:
+        return [*zip(places, painted, strict=True), *found]
+    # Every region is the whole picture: one will do.
+    weight = jnp.sum(jnp.stack([region.own_weight for region in painted]))
+    return [("", painted[0]._replace(own_weight=weight))]
+
+
 def keep_map(
     control: StyleControl, size_hw: tuple[int, ...]
 ) -> Float[Array, "1 h w 1"] | None:

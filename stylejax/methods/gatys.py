@@ -229,25 +229,19 @@ def make_targets(
         statistic=config.style_statistic,
     )
 
+    places = ["" if control.masks is None else f"mask_{name}" for name in names]
     targets = {}
-    own_regions = []
-    for name, picture, region in zip(names, styles, painted, strict=True):
-        place = "" if region.mask is None else f"mask_{name}"
+    for name, place, picture, region in zip(
+        names, places, styles, painted, strict=True
+    ):
         prepared = controls.prepare_style(picture, content, control)
         targets[name, place] = StyleTarget(
             summarize(feature_fn(prepared)), region.weight, region.mask
         )
-        own_regions.append((place, region))
-    if control.masks is None:  # every region is the whole picture: one will do
-        weight = jnp.sum(jnp.stack([r.own_weight for _, r in own_regions]))
-        own_regions = [("", painted[0]._replace(own_weight=weight))]
-    elif rest is not None:
-        own_regions.append(("rest", rest))
-    for place, region in own_regions:
-        if control.strength < 1 or place == "rest":
-            own = summarize(maps, mask=region.mask)
-            target = StyleTarget(own, region.own_weight, region.mask)
-            targets[terms.CONTENT_STYLE, place] = target
+    for place, region in controls.own_regions(places, painted, rest, control):
+        own = summarize(maps, mask=region.mask)
+        target = StyleTarget(own, region.own_weight, region.mask)
+        targets[terms.CONTENT_STYLE, place] = target
     return Targets(
         content={layer: maps[layer] for layer in config.content_layers},
         styles=targets,
@@ -301,7 +295,9 @@ def loss_terms(
         maps,
         targets.styles,
         terms.layer_weights(
-            config.style_weight, config.style_layers, config.style_layer_weights
+            config.style_weight,
+            config.style_layers,
+            relative=config.style_layer_weights,
         ),
         statistic=config.style_statistic,
     )

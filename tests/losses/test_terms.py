@@ -82,7 +82,7 @@ def test_an_unknown_statistic_is_refused(maps):
 
 
 def test_layer_weights_sum_to_the_whole():
-    found = terms.layer_weights(50.0, list("abcd"), (1, 1, 2, 1))
+    found = terms.layer_weights(50.0, list("abcd"), relative=(1, 1, 2, 1))
     assert sum(found.values()) == pytest.approx(50.0)
     assert found["c"] == pytest.approx(20.0)
     assert terms.layer_weights(4.0, ["a", "b"]) == {"a": 2.0, "b": 2.0}
@@ -91,6 +91,6 @@ def test_layer_weights_sum_to_the_whole():
 @pytest.mark.parametrize("relative", [(0.0, 0.0), (1.0, -1.0), (1.0, float("nan"))])
 def test_layer_weights_that_weigh_nothing_are_refused(relative):
     with pytest.raises(ValueError, match="at least 0, one of them above"):
-        terms.layer_weights(1.0, ["a", "b"], relative)
+        terms.layer_weights(1.0, ["a", "b"], relative=relative)
     with pytest.raises(ValueError, match="expected layers"):
         terms.layer_weights(1.0, [])

@@ -119,3 +119,24 @@ def test_the_finish_keeps_colours_and_pixels(generator):
     np.testing.assert_allclose(found[:, 4:8], content[:, 4:8], atol=1e-6)
     assert float(np.min(found)) >= 0
     assert float(np.max(found)) <= 1
+
+
+def test_the_contents_own_style_counts_where_strength_leaves_it_a_share():
+    masks = np.zeros((2, 8, 8))
+    masks[0, :, :2] = 1
+    masks[1, :, 2:6] = 1
+
+    def own(**options):
+        control = StyleControl(**options)
+        painted, rest = controls.regions(control, 2, (8, 8))
+        found = controls.own_regions(["a", "b"], painted, rest, control)
+        return {place: float(region.own_weight) for place, region in found}
+
+    assert own(strength=1.0) == {}
+    assert own(strength=0.25) == {"": pytest.approx(0.75)}
+    assert own(strength=1.0, masks=masks) == {"rest": pytest.approx(0.25)}
+    assert own(strength=0.0, masks=masks) == {
+        "a": pytest.approx(0.25),
+        "b": pytest.approx(0.5),
+        "rest": pytest.approx(0.25),
+    }
