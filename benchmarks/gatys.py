@@ -9,10 +9,8 @@ codes use it: no line search, memory 100; ours rejects steps that do not decreas
 remembers 20. Needs the extra `bench`. Prints one table and writes JSON.
 """
 
-import datetime
 import functools
 import json
-import platform
 import resource
 import statistics
 import time
@@ -25,11 +23,12 @@ from absl import flags
 
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.image import files
+from stylejax.image.resize import fit_longer_side
 from stylejax.losses import terms
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
 from stylejax.pretrained import vgg
-from stylejax.stylization import fit_longer_side
+from stylejax.train.protocol import environment
 
 _CONTENT = flags.DEFINE_string("content", None, "Content picture.", required=True)
 _STYLE = flags.DEFINE_string("style", None, "Style picture.", required=True)
@@ -227,10 +226,8 @@ def main(argv):
         "style": Path(_STYLE.value).name,
         "rounds": _ROUNDS.value,
         "peak_mb_of_both_together": round(peak),
-        "date": datetime.date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        **environment(),
         "threads": torch.get_num_threads(),
-        "jax": jax.__version__,
         "torch": torch.__version__,
     }
     Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)

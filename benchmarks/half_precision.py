@@ -11,13 +11,10 @@ JSON.
 """
 
 import dataclasses
-import datetime
 import json
 import os
-import platform
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
@@ -25,10 +22,11 @@ from absl import flags
 import stylejax
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.image import files
+from stylejax.image.resize import fit_longer_side
 from stylejax.losses import terms
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
-from stylejax.stylization import fit_longer_side
+from stylejax.train.protocol import environment
 
 _CONTENT = flags.DEFINE_multi_string("content", [], "Content pictures.")
 _STYLE = flags.DEFINE_multi_string("style", [], "Style pictures, one for each content.")
@@ -104,8 +102,7 @@ def main(argv):
         "rows": rows,
         "size": _SIZE.value,
         "num_iterations": _STEPS.value,
-        "date": datetime.date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        **environment(),
     }
     Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
     Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

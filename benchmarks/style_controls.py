@@ -10,12 +10,9 @@ Prints one table and writes JSON.
 """
 
 import dataclasses
-import datetime
 import json
-import platform
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
@@ -23,9 +20,10 @@ from absl import flags
 import stylejax
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.image import files, lab
+from stylejax.image.resize import fit_longer_side
 from stylejax.losses import style as style_losses
 from stylejax.methods import gatys
-from stylejax.stylization import fit_longer_side
+from stylejax.train.protocol import environment
 
 _CONTENT = flags.DEFINE_multi_string("content", [], "Content pictures.")
 _STYLE = flags.DEFINE_multi_string("style", [], "Style pictures.")
@@ -111,8 +109,7 @@ def main(argv):
         "rows": rows,
         "size": _SIZE.value,
         "config": dataclasses.asdict(config),
-        "date": datetime.date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        **environment(),
     }
     Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
     Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

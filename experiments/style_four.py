@@ -14,9 +14,9 @@ from absl import flags
 from stylejax.cli import account
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.image import files, panel
+from stylejax.image.resize import fit_longer_side
 from stylejax.methods.control import StyleControl
 from stylejax.methods.gatys import GatysConfig
-from stylejax.stylization import fit_longer_side
 
 _CONTENT = flags.DEFINE_string("content", None, "Content picture.", required=True)
 _STYLE = flags.DEFINE_string("style", None, "Style picture.", required=True)

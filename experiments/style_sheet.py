@@ -8,12 +8,9 @@ JSON file says what each loss was after every `check_every` steps.
 """
 
 import dataclasses
-import datetime
 import json
-import platform
 from pathlib import Path
 
-import jax
 import numpy as np
 from absl import flags
 
@@ -25,8 +22,9 @@ from stylejax.cli.flags import (
     run_app,
 )
 from stylejax.image import files, panel
+from stylejax.image.resize import fit_longer_side
 from stylejax.methods.gatys import GatysConfig
-from stylejax.stylization import fit_longer_side
+from stylejax.train.protocol import environment
 
 _CONTENT = flags.DEFINE_multi_string("content", [], "Content pictures: the columns.")
 _STYLE = flags.DEFINE_multi_string("style", [], "Style pictures: the rows.")
@@ -51,8 +49,7 @@ def main(argv):
         rows.append(row)
     files.write(_OUT.value, panel.grid(rows), quality=85)
     card = {
-        "date": datetime.date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        **environment(),
         "size": _SIZE.value,
         "config": dataclasses.asdict(config),
         "runs": runs,

@@ -54,7 +54,7 @@ def stylize(
     pictures = jnp.asarray(pictures, jnp.float32)
     if size is not None:
         check_positive(size, name="size")
-        pictures = fit_longer_side(pictures, size)
+        pictures = resize.fit_longer_side(pictures, size)
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed: expected a number of 64 bits, got {seed}")
     options = {} if config is None else {"config": config}
@@ -67,24 +67,6 @@ def stylize(
         **options,
     )
     return painted[0] if is_single else painted
-
-
-def fit_longer_side(images: Image, size: int) -> Image:
-    """The pictures with their longer side of this length, the aspect kept.
-
-    Args:
-        images: (b, h, w, 3), values in [0, 1].
-        size: in pixels.
-
-    Returns:
-        (b, h', w', 3) in [0, 1].
-    """
-    height, width = images.shape[1:3]
-    scale = size / max(height, width)
-    size_hw = (max(1, round(scale * height)), max(1, round(scale * width)))
-    if size_hw == (height, width):
-        return images
-    return jnp.clip(resize.resize(images, size_hw), 0.0, 1.0)
 
 
 def _listed(style: Any) -> Sequence[Any]:

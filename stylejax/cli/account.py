@@ -8,9 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from stylejax import stylization
 from stylejax.explain import loss_accounting
 from stylejax.image import files, panel
+from stylejax.image.resize import fit_longer_side
 from stylejax.losses import statistics
 from stylejax.methods import control as controls
 from stylejax.methods import gatys
@@ -97,14 +97,14 @@ def of_picture(
     """
     feature_fn = gatys.features(config)
     result = jnp.asarray(painted)[None]
-    smaller = stylization.fit_longer_side(result, min(_MAX_SIDE, max(result.shape)))
+    smaller = fit_longer_side(result, min(_MAX_SIDE, max(result.shape)))
     sizes = [smaller.shape[1:3], result.shape[1:3]]
     least = statistics.get(config.style_statistic).least_side
     if len(controls.sizes_that_fit(sizes, feature_fn, least_side=least)) == 2:
         result = smaller
     result = controls.prepare_content(result, control)
     size = max(result.shape[1:3])
-    original = stylization.fit_longer_side(jnp.asarray(content)[None], size)
+    original = fit_longer_side(jnp.asarray(content)[None], size)
     targets = gatys.make_targets(
         original,
         [jnp.asarray(style)[None] for style in styles],
@@ -127,7 +127,8 @@ def draw(found: loss_accounting.Account, painted: np.ndarray) -> np.ndarray:
         painted: (h, w, 3) in [0, 1].
 
     Returns:
-        (h', w', 3): a grid of maps, each term's share of all pulls from 0 to 1.
+        (h', w', 3): a grid of maps, each from its least (black) to its most (pale); the
+        mean share of all pulls stands below.
     """
     height, width = found.gradient.shape[:2]
     shown = files.resize_bicubic(painted, (height, width)).clip(0, 1)

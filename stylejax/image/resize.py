@@ -51,6 +51,28 @@ def resize(
     return jax.image.resize(image, shape, _METHODS[method], antialias=antialias)
 
 
+def fit_longer_side(images: Image, size: int) -> Image:
+    """The pictures with their longer side of this length, the aspect kept.
+
+    Args:
+      images: (b, h, w, 3), values in [0, 1].
+      size: in pixels.
+
+    Returns:
+      (b, h', w', 3) in [0, 1].
+
+    Example:
+      >>> fit_longer_side(jnp.ones((1, 30, 40, 3)), 20).shape
+      (1, 15, 20, 3)
+    """
+    height, width = images.shape[1:3]
+    scale = size / max(height, width)
+    size_hw = (max(1, round(scale * height)), max(1, round(scale * width)))
+    if size_hw == (height, width):
+        return images
+    return jnp.clip(resize(images, size_hw), 0.0, 1.0)
+
+
 def pyramid_sizes(
     size_hw: tuple[int, ...], *, min_side: int, factor: float = 2.0
 ) -> list[tuple[int, ...]]:

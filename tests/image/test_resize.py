@@ -91,3 +91,17 @@ def test_padding_and_cropping_refuse_the_impossible():
         resize.pad_to_multiple(image, 0)
     with pytest.raises(ValueError, match="at least 5x4, got 4x4"):
         resize.crop_to(image, (5, 4))
+
+
+@pytest.mark.parametrize(("size", "shape"), [(14, (10, 14)), (56, (40, 56))])
+def test_the_longer_side_fits_and_the_aspect_is_kept(size, shape, generator):
+    images = generator.random((2, 20, 28, 3), np.float32)
+    found = resize.fit_longer_side(images, size)
+    assert found.shape == (2, *shape, 3)
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+    np.testing.assert_allclose(found.mean(), images.mean(), atol=0.01)
+
+
+def test_a_picture_of_that_size_is_left_alone(generator):
+    images = generator.random((1, 20, 28, 3), np.float32)
+    np.testing.assert_array_equal(resize.fit_longer_side(images, 28), images)

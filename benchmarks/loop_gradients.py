@@ -1,0 +1,97 @@
+"""Gradients of a convolution inside a loop against the same steps unrolled.
+
+    python -m benchmarks.loop_gradients
+
+Why `train.minimize` is stepped from the host on CPUs. A step is the input gradient of a
+3 x 3 convolution, or its forward pass, at two of the VGG's shapes; --steps of them are
+compiled as a scan and unrolled, and timed in turns. A figure is the median over the
+rounds of the ratio of the two. Prints one table and writes JSON.
+"""
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from stylejax.cli.flags import refuse_arguments, run_app
+from stylejax.nn import conv
+from stylejax.train.protocol import environment
+
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed rounds, both ways in each.")
+_STEPS = flags.DEFINE_integer("steps", 5, "Steps compiled into one program.")
+_OUT = flags.DEFINE_string("out", "benchmarks/results/loop_gradients.json", "JSON.")
+
+SHAPES = {"conv2_2": (1, 96, 96, 128), "conv3_2": (1, 48, 48, 256)}
+
+
+def forward(x, kernel):
+    """The convolution, of zero-padded maps."""
+    return conv.conv2d(conv.pad(x, 1, mode="zero"), kernel)
+
+
+def backward(x, kernel):
+    """The gradient that reaches the input where `x` reaches the output."""
+    return jax.vjp(lambda y: forward(y, kernel), x)[1](x)[0]
+
+
+def scanned(step, count):
+    """`count` steps in a loop of the compiled program."""
+    return jax.jit(
+        lambda x, k: jax.lax.scan(lambda y, _: (step(y, k), None), x, length=count)[0]
+    )
+
+
+def unrolled(step, count):
+    """`count` steps one after the other."""
+
+    def run(x, kernel):
+        for _ in range(count):
+            x = step(x, kernel)
+        return x
+
+    return jax.jit(run)
+
+
+def seconds(fn, arguments):
+    """Seconds of one call that is waited for."""
+    start = time.perf_counter()
+    jax.block_until_ready(fn(*arguments))
+    return time.perf_counter() - start
+
+
+def main(argv):
+    """Returns 0 after the table is printed and the JSON written."""
+    refuse_arguments(argv)
+    rows = []
+    print("layer    pass       loop ms  unrolled ms  ratio")
+    for layer, shape in SHAPES.items():
+        keys = jax.random.split(jax.random.key(0))
+        kernel = 0.03 * jax.random.normal(keys[1], (3, 3, shape[-1], shape[-1]))
+        arguments = (jax.random.normal(keys[0], shape), kernel)
+        for step in (forward, backward):
+            ways = [make(step, _STEPS.value) for make in (scanned, unrolled)]
+            for way in ways:
+                seconds(way, arguments)
+            times = [
+                [seconds(w, arguments) for w in ways] for _ in range(_ROUNDS.value)
+            ]
+            row = {
+                "layer": layer,
+                "pass": step.__name__,
+                "loop_ms": 1e3 * statistics.median(t[0] for t in times),
+                "unrolled_ms": 1e3 * statistics.median(t[1] for t in times),
+                "ratio": statistics.median(t[0] / t[1] for t in times),
+            }
+            rows.append(row)
+            print("{:9}{:9}{:9.1f}{:13.1f}{:7.2f}".format(*row.values()), flush=True)
+    result = {"rows": rows, "rounds": _ROUNDS.value, **environment()}
+    Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
+    Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    run_app(main)
