@@ -1,11 +1,8 @@
 """Explainers: a pure function in, maps and numbers out. No model is known here."""
 
-from stylejax.explain.attribution import (
-    Attribution,
-    CompletenessWarning,
-    integrated_gradients,
-)
+from stylejax.explain.attribution import integrated_gradients
 from stylejax.explain.baselines import BASELINES, blur_baseline, noise_baseline
+from stylejax.explain.completeness import Attribution, CompletenessWarning
 from stylejax.explain.loss_accounting import Account, account
 from stylejax.explain.paths import average_gradient
 from stylejax.explain.quadrature import RULES

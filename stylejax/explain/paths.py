@@ -11,6 +11,7 @@ size; a plain one is traced afresh for every path, since what it closes over may
 changed in between.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -19,11 +20,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stylejax.explain.quadrature import nodes_and_weights
+from stylejax.explain.pictures import Picture, scalar_at
+from stylejax.explain.quadrature import coarser_weights, nodes_and_weights
 from stylejax.typing import ScalarFn
 
-Picture = Float[Array, "h w c"]
 Block = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Piece:
+    """The gradient integrated over a piece of a path, and how well it adds up there.
+
+    Attributes:
+      start: where it begins, 0 at the baseline.
+      stop: where it ends, 1 at the picture.
+      values: the function at both, in this order.
+      gradients: `2 h w c`, by the rule and by its coarser one.
+      num_steps: nodes.
+      error: sum of the contributions minus the change of the function.
+    """
+
+    start: float
+    stop: float
+    values: tuple[float, float]
+    gradients: jax.Array
+    num_steps: int
+    error: float
+
 
 PROBES = (0.1, 0.25, 0.5)
 """Where `StraightPath.values` looks between the two ends."""
@@ -63,9 +86,9 @@ def average_gradient(
     Raises:
       ValueError: a wrong rule, number of nodes or chunk.
     """
-    chunk = _checked_chunk(chunk, image.shape, num_steps)
+    chunk = checked_chunk(chunk, shape=image.shape, num_steps=num_steps)
     ((nodes, weights),) = _blocks(rule, num_steps, width=_width(num_steps, chunk))
-    return _weighted_gradient(fn, image, baseline, nodes, weights)
+    return _weighted_gradient(fn, image, baseline, nodes, weights[..., :1])[0]
 
 
 class StraightPath:
@@ -89,12 +112,12 @@ class StraightPath:
     ) -> None:
         """Sizes the compiled scan for `num_steps` nodes; arguments as above."""
         self.image, self.baseline = image, baseline
-        chunk = _checked_chunk(chunk, image.shape, num_steps)
+        chunk = checked_chunk(chunk, shape=image.shape, num_steps=num_steps)
         self.rule, self._width = rule, _width(num_steps, chunk)
         # Refuses a wrong rule or number before anything is compiled.
         _blocks(rule, num_steps, width=self._width)
         compiled = _jit_once if isinstance(fn, jax.stages.Wrapped) else _jit
-        self._values, self._gradient = compiled(fn)
+        self._values, self._value, self._gradient = compiled(fn)
 
     def values(self) -> list[float]:
         """The function at the baseline, at each of `PROBES`, and at the picture.
@@ -104,25 +127,117 @@ class StraightPath:
         """
         return self._values(self.image, self.baseline).tolist()
 
-    def average_gradient(self, *, num_steps: int) -> Picture:
-        """The gradient averaged over the nodes of the rule.
+    def value_at(self, alpha: float) -> float:
+        """The function at one point of the path.
+
+        Args:
+          alpha: 0 is the baseline, 1 the picture.
+
+        Returns:
+          A Python float.
+        """
+        return float(self._value(self.image, self.baseline, alpha))
+
+    def piece(
+        self, start: float, stop: float, *, values: tuple[float, float], num_steps: int
+    ) -> Piece:
+        """The gradient integrated over a piece of the path, and its error.
+
+        Args:
+          start: where the piece begins, 0 at the baseline.
+          stop: where it ends, 1 at the picture.
+          values: the function at both.
+          num_steps: nodes.
+
+        Returns:
+          A `Piece`.
+        """
+        gradients = self.average_gradients(num_steps=num_steps, start=start, stop=stop)
+        contributions = np.asarray((self.image - self.baseline) * gradients[0])
+        total = contributions.sum(dtype=np.float64)
+        error = float(total) - (values[1] - values[0])
+        return Piece(start, stop, values, gradients, num_steps, error)
+
+    def average_gradients(
+        self, *, num_steps: int, start: float = 0.0, stop: float = 1.0
+    ) -> Float[Array, "2 h w c"]:
+        """The gradient integrated over a piece of the path, by two rules.
 
         Args:
           num_steps: number of nodes. More than the path was sized for run as several
             calls of the same compiled scan: nothing is compiled again.
+          start: where the piece begins, 0 at the baseline.
+          stop: where it ends, 1 at the picture.
 
         Returns:
-          `h w c`, as `average_gradient`.
+          `2 h w c`: by the rule, as `average_gradient`, and by the coarser one on half
+          its nodes (the same again where there is no half).
         """
         blocks = _blocks(self.rule, num_steps, width=self._width)
-        parts = [self._gradient(self.image, self.baseline, *block) for block in blocks]
+        length = stop - start
+        parts = [
+            self._gradient(
+                self.image, self.baseline, start + length * nodes, length * weights
+            )
+            for nodes, weights in blocks
+        ]
         return functools.reduce(jnp.add, parts)
 
 
-def _value(fn: ScalarFn, picture: Picture) -> jax.Array:
-    with jax.default_matmul_precision("highest"):
-        out = fn(picture[None])
-    return out.reshape(()).astype(jnp.promote_types(out.dtype, jnp.float32))
+def refine(
+    path: StraightPath, pieces: list[Piece], *, allowed: float, max_steps: int
+) -> tuple[list[Piece], bool]:
+    """The pieces of a path, halved where they do not add up.
+
+    The integral over a piece must equal the change of the function between its ends,
+    which is known: so each piece has its own error, and those that add up are kept.
+
+    Args:
+      path: the path.
+      pieces: what is known so far.
+      allowed: where to stop: neither the whole nor any piece has a larger error.
+      max_steps: nodes of all pieces together at which to stop.
+
+    Returns:
+      The pieces in order, and whether `allowed` was met.
+    """
+    while True:
+        errors = [abs(piece.error) for piece in pieces]
+        net = abs(sum(piece.error for piece in pieces))
+        if max(net, *errors) <= allowed:
+            return pieces, True
+        worst = max(errors)
+        room = (max_steps - sum(piece.num_steps for piece in pieces)) // min(
+            piece.num_steps for piece in pieces
+        )
+        if room < 1:
+            return pieces, False
+        chosen = sorted(range(len(pieces)), key=errors.__getitem__)[::-1][:room]
+        halved = {i for i in chosen if errors[i] >= worst / 4}
+        pieces = [
+            part
+            for i, piece in enumerate(pieces)
+            for part in (_halves(path, piece) if i in halved else [piece])
+        ]
+
+
+def _halves(path: StraightPath, piece: Piece) -> list[Piece]:
+    middle = (piece.start + piece.stop) / 2
+    value = path.value_at(middle)
+    return [
+        path.piece(
+            piece.start,
+            middle,
+            values=(piece.values[0], value),
+            num_steps=piece.num_steps,
+        ),
+        path.piece(
+            middle,
+            piece.stop,
+            values=(value, piece.values[1]),
+            num_steps=piece.num_steps,
+        ),
+    ]
 
 
 def _between(image: Picture, baseline: Picture, alpha: jax.Array) -> Picture:
@@ -132,7 +247,13 @@ def _between(image: Picture, baseline: Picture, alpha: jax.Array) -> Picture:
 
 def _path_values(fn: ScalarFn, image: Picture, baseline: Picture) -> jax.Array:
     alphas = jnp.asarray((0.0, *PROBES, 1.0), image.dtype)
-    return jax.lax.map(lambda a: _value(fn, _between(image, baseline, a)), alphas)
+    return jax.lax.map(lambda a: scalar_at(fn, _between(image, baseline, a)), alphas)
+
+
+def _path_value(
+    fn: ScalarFn, image: Picture, baseline: Picture, alpha: jax.Array
+) -> jax.Array:
+    return scalar_at(fn, _between(image, baseline, jnp.asarray(alpha, image.dtype)))
 
 
 def _weighted_gradient(
@@ -141,9 +262,12 @@ def _weighted_gradient(
     baseline: Picture,
     nodes: jax.typing.ArrayLike,
     weights: jax.typing.ArrayLike,
-) -> Picture:
-    """Sum of weighted gradients; nodes and weights are (chunks, points of a chunk)."""
-    value_at = functools.partial(_value, fn)
+) -> Float[Array, "r h w c"]:
+    """Sums of weighted gradients, one for each of `r` rules.
+
+    Nodes are (chunks, points of a chunk), weights (chunks, points of a chunk, r).
+    """
+    value_at = functools.partial(scalar_at, fn)
 
     @jax.vmap
     def gradients(alpha: jax.Array) -> Picture:
@@ -151,23 +275,41 @@ def _weighted_gradient(
 
     def add_chunk(total: Picture, chunk: tuple[Array, Array]) -> tuple[Picture, None]:
         alphas, shares = chunk
-        part = jnp.tensordot(shares, gradients(alphas), axes=1, precision="highest")
+        part = jnp.tensordot(shares.T, gradients(alphas), axes=1, precision="highest")
         return total + part, None
 
     chunks = (jnp.asarray(nodes, image.dtype), jnp.asarray(weights, image.dtype))
-    return jax.lax.scan(add_chunk, jnp.zeros_like(image), chunks)[0]
+    start = jnp.zeros((chunks[1].shape[-1], *image.shape), image.dtype)
+    return jax.lax.scan(add_chunk, start, chunks)[0]
 
 
-def _jit(fn: ScalarFn) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
-    values = jax.jit(functools.partial(_path_values, fn))
-    return values, jax.jit(functools.partial(_weighted_gradient, fn))
+def _jit(fn: ScalarFn) -> tuple[Callable[..., jax.Array], ...]:
+    bodies = (_path_values, _path_value, _weighted_gradient)
+    return tuple(jax.jit(functools.partial(body, fn)) for body in bodies)
 
 
 # Few, because each keeps alive the parameters its function closes over.
 _jit_once = functools.lru_cache(maxsize=4)(_jit)
 
 
-def _checked_chunk(chunk: int | None, shape: tuple[int, ...], num_steps: int) -> int:
+def checked_chunk(chunk: int | None, *, shape: tuple[int, ...], num_steps: int) -> int:
+    """How many points are held at once.
+
+    Args:
+      chunk: what the caller asked for, or None.
+      shape: of the picture, `h w c`.
+      num_steps: how many points there are.
+
+    Returns:
+      `chunk`, or by default 16, fewer for pictures of more than 90 x 90 pixels.
+
+    Raises:
+      ValueError: `chunk` is no whole number of at least 1.
+
+    Example:
+      >>> checked_chunk(None, shape=(256, 256, 3), num_steps=32)
+      2
+    """
     if chunk is None:
         fitting = _CHUNK_PIXELS // (shape[0] * shape[1])
         return max(1, min(_CHUNK, fitting, num_steps))
@@ -183,11 +325,16 @@ def _width(num_steps: int, chunk: int) -> tuple[int, int]:
 
 
 def _blocks(rule: str, num_steps: int, *, width: tuple[int, int]) -> list[Block]:
-    """Nodes and weights in as many blocks of `width` as it takes, padded."""
-    nodes, weights = nodes_and_weights(rule, num_steps=num_steps)
+    """Nodes and weights in as many blocks of `width` as it takes, padded.
+
+    The weights have a last axis of two: the rule, and its coarser one.
+    """
+    nodes, fine = nodes_and_weights(rule, num_steps=num_steps)
+    coarse = coarser_weights(rule, num_steps=num_steps)
+    weights = np.stack([fine, fine if coarse is None else coarse], axis=-1)
     num_blocks = -(-num_steps // (width[0] * width[1]))
     padding = num_blocks * width[0] * width[1] - num_steps
     # The last node again, not a fixed one: a padded point must be as finite as a real.
     nodes = np.pad(nodes, (0, padding), mode="edge").reshape(num_blocks, *width)
-    weights = np.pad(weights, (0, padding)).reshape(num_blocks, *width)
+    weights = np.pad(weights, ((0, padding), (0, 0))).reshape(num_blocks, *width, 2)
     return list(zip(nodes, weights, strict=True))

@@ -17,8 +17,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice
+from stylejax.explain.scalars import Scalar
 from stylejax.image.color import luminance
-from stylejax.typing import Image, ImageFn, PerExample, ScalarFn
+from stylejax.typing import Image, PerExample
 
 Box = tuple[int, int, int, int]
 """(x, y, w, h) in pixels, x to the right and y down from the upper left corner."""
@@ -52,7 +53,7 @@ TARGET_GRAMMAR = f"{'|'.join(KINDS)}[:{'|'.join(CHANNELS)}][@x,y,w,h]"
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class Target(Scalar):
     """A number read off a picture: `kind` of `channel` inside `box`.
 
     Attributes:
@@ -110,29 +111,6 @@ class Target:
             )
         x, y, w, h = self._box_in(images.shape)
         return KINDS[self.kind](self._plane(images)[:, y : y + h, x : x + w])
-
-    def of(self, image_fn: ImageFn) -> ScalarFn:
-        """The target as a function of a network's input: `x -> target(image_fn(x))`.
-
-        Args:
-          image_fn: pictures in, pictures out, for example a translator closed over
-            its parameters.
-
-        Returns:
-          A function from pictures `b h w c` to one number each.
-        """
-        return lambda images: self(image_fn(images))
-
-    def change_of(self, image_fn: ImageFn) -> ScalarFn:
-        """What a network changed: `x -> target(image_fn(x)) - target(x)`.
-
-        Args:
-          image_fn: pictures in, pictures of the same size out.
-
-        Returns:
-          A function from pictures `b h w c` to one signed number each.
-        """
-        return lambda images: self(image_fn(images)) - self(images)
 
     def _box_in(self, shape: tuple[int, ...]) -> Box:
         height, width = shape[1:3]

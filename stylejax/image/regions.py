@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-Labels = Int[Array, "h w"]
+Labels = Int[Array, "h w"] | np.ndarray
+"""A whole number for each pixel, `h w`, of JAX or NumPy."""
 
 
 def grid_regions(size_hw: tuple[int, int], *, rows: int, columns: int) -> np.ndarray:

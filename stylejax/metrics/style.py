@@ -187,6 +187,8 @@ def _relative(x: Array, target: Array) -> PerExample:
     """|x - target| / |target| of each example, over all axes but the first."""
     x, target = x.astype(jnp.float32), target.astype(jnp.float32)
     axes = tuple(range(1, x.ndim))
-    difference = jnp.sqrt(jnp.sum(jnp.square(x - target), axis=axes))
+    squared = jnp.sum(jnp.square(x - target), axis=axes)
+    # Two selections, so that the gradient of equal features is 0 and not NaN.
+    difference = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
     size = jnp.sqrt(jnp.sum(jnp.square(target), axis=axes))
     return difference / jnp.where(size > 0, size, 1.0)

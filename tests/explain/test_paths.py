@@ -225,7 +225,7 @@ def straight(fn, image, *, num_steps=8, chunk=None, rule="gauss_legendre"):
 def test_a_path_gives_the_same_as_the_pure_function(picture):
     path = straight(cubic, picture, num_steps=10, chunk=4)
     np.testing.assert_allclose(
-        path.average_gradient(num_steps=10), picture**2, rtol=1e-5, atol=1e-7
+        path.average_gradients(num_steps=10)[0], picture**2, rtol=1e-5, atol=1e-7
     )
 
 
@@ -252,9 +252,9 @@ def test_the_ends_of_a_path_are_met_exactly():
 def test_more_nodes_than_it_was_sized_for_compile_nothing_again(num_steps, picture):
     fn, traces = counted(cubic)
     path = straight(fn, picture, num_steps=8, chunk=4, rule="trapezoid")
-    path.average_gradient(num_steps=8)
+    path.average_gradients(num_steps=8)[0]
     before = len(traces)
-    averaged = path.average_gradient(num_steps=num_steps)
+    averaged = path.average_gradients(num_steps=num_steps)[0]
     assert len(traces) == before
     expected = average_gradient(
         cubic, picture, picture * 0, num_steps=num_steps, rule="trapezoid"
@@ -269,7 +269,7 @@ def test_a_jitted_function_is_compiled_once_for_all_pictures(picture):
     for image in (picture, picture / 2):
         path = straight(fn, image)
         path.values()
-        path.average_gradient(num_steps=8)
+        path.average_gradients(num_steps=8)[0]
         counts.append(len(traces))
     assert counts[0] == counts[1] > 0
 
@@ -304,3 +304,35 @@ def test_a_wrong_number_of_steps_is_found_before_compiling(num_steps, picture):
     with pytest.raises(ValueError, match="rule: expected one of"):
         straight(fn, picture, rule="simpson")
     assert traces == []
+
+
+# --- pieces of a path ---------------------------------------------------------------
+
+
+def test_pieces_add_up_to_the_whole(picture):
+    path = StraightPath(
+        cubic, picture, 1 - picture, num_steps=8, rule="gauss_legendre", chunk=None
+    )
+    whole = path.average_gradients(num_steps=8)
+    parts = [
+        path.average_gradients(num_steps=8, start=a, stop=b)
+        for a, b in ((0.0, 0.3), (0.3, 1.0))
+    ]
+    np.testing.assert_allclose(parts[0] + parts[1], whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_piece_knows_its_own_error(picture):
+    """Of a quartic by one node, between 1/4 and 1/2 of a path from black."""
+
+    def quartic(images):
+        return (images**4).sum(axis=(1, 2, 3))
+
+    path = StraightPath(
+        quartic, picture, picture * 0, num_steps=1, rule="midpoint", chunk=None
+    )
+    ends = path.value_at(0.25), path.value_at(0.5)
+    piece = path.piece(0.25, 0.5, values=ends, num_steps=1)
+    power = float((np.asarray(picture, np.float64) ** 4).sum())
+    expected = power * (4 * 0.375**3 * 0.25 - (0.5**4 - 0.25**4))
+    assert piece.error == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_array_equal(piece.gradients[0], piece.gradients[1])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylejax.explain.quadrature import RULES, nodes_and_weights
+from stylejax.explain.quadrature import RULES, coarser_weights, nodes_and_weights
 
 STEPS = (2, 3, 10, 50)
 
@@ -109,3 +109,37 @@ def test_an_unknown_rule_lists_what_exists():
     with pytest.raises(ValueError, match="rule: expected one of") as e:
         nodes_and_weights("simpson", num_steps=8)
     assert all(rule in str(e.value) for rule in RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("num_steps", [2, 3, 8, 9, 50, 257])
+def test_the_coarser_rule_is_a_rule_on_half_the_nodes(rule, num_steps):
+    weights = coarser_weights(rule, num_steps=num_steps)
+    assert weights.shape == (num_steps,)
+    assert weights.min() >= 0 and weights.sum() == pytest.approx(1, abs=1e-12)
+    assert np.count_nonzero(weights) <= num_steps // 2 + 2
+
+
+@pytest.mark.parametrize("num_steps", [4, 5, 16, 31])
+def test_the_coarser_gauss_rule_is_exact_to_its_number_of_nodes(num_steps):
+    nodes, _ = nodes_and_weights("gauss_legendre", num_steps=num_steps)
+    weights = coarser_weights("gauss_legendre", num_steps=num_steps)
+    kept = np.count_nonzero(weights)
+    for degree in range(kept):
+        assert weights @ nodes**degree == pytest.approx(1 / (degree + 1), abs=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_coarser_rule_errs_more(rule):
+    """Of an integrand that neither gets right: e to the fifth power of the place."""
+    nodes, weights = nodes_and_weights(rule, num_steps=9)
+    exact = (np.exp(5) - 1) / 5
+    fine, coarse = (
+        abs(w @ np.exp(5 * nodes) - exact)
+        for w in (weights, coarser_weights(rule, num_steps=9))
+    )
+    assert coarse > fine or rule in ("left", "right")
+
+
+def test_one_node_has_no_half():
+    assert coarser_weights("midpoint", num_steps=1) is None
