@@ -26,7 +26,11 @@ from stylejax.explain.pictures import (
     one_picture,
     scalar_at,
 )
-from stylejax.explain.quadrature import coarser_weights, nodes_and_weights
+from stylejax.explain.quadrature import (
+    coarser_weights,
+    node_blocks,
+    nodes_and_weights,
+)
 from stylejax.typing import ScalarFn
 
 Curve = Callable[[jax.Array], Picture]
@@ -137,23 +141,21 @@ def curve_gradients(
     weights = np.stack([fine, fine if coarse is None else coarse], axis=1)
     value_at = functools.partial(scalar_at, fn)
 
-    @jax.jit
-    def run(nodes: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def contribution(node: tuple[jax.Array, jax.Array]) -> jax.Array:
-            alpha, shares = node
-            point, speed = jax.jvp(curve, (alpha,), (jnp.ones_like(alpha),))
-            amounts = jax.grad(value_at)(point) * speed
-            return shares[:, None, None, None] * amounts[None]
+    @jax.vmap
+    def contribution(alpha: jax.Array, shares: jax.Array) -> jax.Array:
+        point, speed = jax.jvp(curve, (alpha,), (jnp.ones_like(alpha),))
+        amounts = jax.grad(value_at)(point) * speed
+        return shares[:, None, None, None] * amounts[None]
 
-        def add(total: jax.Array, nodes: tuple) -> tuple[jax.Array, None]:
-            return total + jax.vmap(contribution)(nodes).sum(axis=0), None
-
-        blocks = _blocks((nodes, weights), size=size)
-        total = jax.lax.scan(add, jnp.zeros((2, *end.shape)), blocks)[0]
-        ends = jax.lax.map(lambda a: value_at(curve(a)), jnp.array([1.0, 0.0]))
-        return total, ends
-
-    (fine_map, coarse_map), ends = run(nodes.astype("f4"), weights.astype("f4"))
+    # A loop on the host: see `StraightPath`.
+    add = jax.jit(lambda total, *block: total + contribution(*block).sum(axis=0))
+    total = jnp.zeros((2, *end.shape))
+    for block in node_blocks(nodes, weights, size=size):
+        total = add(total, *block)
+    fine_map, coarse_map = total
+    ends = jax.jit(
+        lambda: jax.lax.map(lambda a: value_at(curve(a)), jnp.array([1.0, 0.0]))
+    )()
     return measure(
         fine_map,
         ends=(float(ends[0]), float(ends[1])),
@@ -205,57 +207,47 @@ def guided_gradients(
     picture = one_picture(image)
     check_function(fn, picture)
     start = make_baseline(baseline, image=picture)
-    run = jax.jit(functools.partial(_guided, fn, num_steps=num_steps))
-    total, end, begin = run(picture, start, jnp.float32(max_distance))
+    step = jax.jit(functools.partial(_guided_step, fn))
+    place = jnp.zeros(picture.size, picture.dtype)
+    total = jnp.zeros_like(picture)
+    # A loop on the host: see `StraightPath`.
+    for i in range(num_steps):
+        alpha = jnp.float32((i + 1) / num_steps)
+        place, amounts = step(picture, start, place, alpha, jnp.float32(max_distance))
+        total = total + amounts
+    value_at = jax.jit(functools.partial(scalar_at, fn))
     return measure(
         total.reshape(jnp.shape(image)),
-        ends=(float(end), float(begin)),
+        ends=(float(value_at(picture)), float(value_at(start))),
         num_steps=num_steps,
         method="guided_gradients",
     )
 
 
-def _guided(
+def _guided_step(
     fn: ScalarFn,
     picture: Picture,
     start: Picture,
+    place: Float[Array, " n"],
+    alpha: jax.Array,
     max_distance: jax.Array,
-    *,
-    num_steps: int,
-) -> tuple[Picture, jax.Array, jax.Array]:
-    value_at = functools.partial(scalar_at, fn)
+) -> tuple[Float[Array, " n"], Picture]:
+    """Where each value is next, in [0, 1] of its way, and what that contributed."""
     way = jnp.abs(picture - start).reshape(-1)
-    whole = way.sum()
-
-    def step(carry: tuple, index: jax.Array) -> tuple[tuple, None]:
-        place, total = carry  # place: how far each value has come, in [0, 1]
-        alpha = (index + 1) / num_steps
-        point = start + place.reshape(picture.shape) * (picture - start)
-        gradient = jax.grad(value_at)(point)
-        least = jnp.maximum(place, jnp.maximum(alpha - max_distance, 0))
-        most = jnp.maximum(least, jnp.minimum(alpha + max_distance, 1))
-        order = jnp.argsort(jnp.abs(gradient.reshape(-1)))
-        room = ((most - least) * way)[order]
-        budget = whole * alpha - (least * way).sum()
-        spent = jnp.clip(budget - (jnp.cumsum(room) - room), 0, room)
-        ahead = jnp.zeros_like(way).at[order].set(spent)
-        moved = least + jnp.where(way > 0, ahead / jnp.maximum(way, _EPS**4), 0)
-        moved = jnp.where(index == num_steps - 1, 1.0, moved)
-        amounts = gradient * (moved - place).reshape(picture.shape) * (picture - start)
-        return (moved, total + amounts), None
-
-    begin = (jnp.zeros_like(way), jnp.zeros_like(picture))
-    (_, total), _ = jax.lax.scan(step, begin, jnp.arange(num_steps))
-    return total, value_at(picture), value_at(start)
-
-
-def _blocks(arrays: tuple[jax.Array, jax.Array], *, size: int) -> tuple:
-    """Nodes and weights in blocks of `size`; the last is padded with weight zero."""
-    nodes, weights = arrays
-    padding = -len(nodes) % size
-    nodes = jnp.pad(nodes, (0, padding), mode="edge")
-    weights = jnp.pad(weights, ((0, padding), (0, 0)))
-    return nodes.reshape(-1, size), weights.reshape(-1, size, weights.shape[-1])
+    point = start + place.reshape(picture.shape) * (picture - start)
+    gradient = jax.grad(functools.partial(scalar_at, fn))(point)
+    least = jnp.maximum(place, jnp.maximum(alpha - max_distance, 0))
+    most = jnp.maximum(least, jnp.minimum(alpha + max_distance, 1))
+    order = jnp.argsort(jnp.abs(gradient.reshape(-1)))
+    room = ((most - least) * way)[order]
+    budget = way.sum() * alpha - (least * way).sum()
+    spent = jnp.clip(budget - (jnp.cumsum(room) - room), 0, room)
+    ahead = jnp.zeros_like(way).at[order].set(spent)
+    moved = least + jnp.where(way > 0, ahead / jnp.where(way > 0, way, 1), 0)
+    # The last step arrives, whatever was rounded on the way.
+    moved = jnp.where(alpha >= 1, 1.0, moved)
+    amounts = gradient * (moved - place).reshape(picture.shape) * (picture - start)
+    return moved, amounts
 
 
 def _moments(x: Picture) -> tuple[Float[Array, "1 1 c"], Float[Array, "1 1 c"]]:

@@ -227,24 +227,23 @@ def _averaged(
         raise ValueError(f"num_samples: expected at least 1, got {num_samples}")
 
     @jax.jit
-    def run(keys: Key) -> tuple[Picture, Picture]:
+    def add(first: Picture, second: Picture, keys: Key, index: jax.Array) -> tuple:
+        chosen = jnp.minimum(index, num_samples - 1)
+        values = jax.vmap(draw)(keys[chosen], chosen)
         # The last chunk is filled up with draws of weight zero.
-        index = jnp.arange(num_samples + -num_samples % size).reshape(-1, size)
+        weights = (index < num_samples).astype(picture.dtype)[:, None, None, None]
+        first = first + (weights * values).sum(axis=0)
+        return first, second + (weights * values**2).sum(axis=0)
 
-        def add(sums: tuple, index: jax.Array) -> tuple[tuple, None]:
-            chosen = jnp.minimum(index, num_samples - 1)
-            values = jax.vmap(draw)(keys[chosen], chosen)
-            weights = (index < num_samples).astype(picture.dtype)[:, None, None, None]
-            first = sums[0] + (weights * values).sum(axis=0)
-            return (first, sums[1] + (weights * values**2).sum(axis=0)), None
-
-        zero = (jnp.zeros_like(picture), jnp.zeros_like(picture))
-        (total, squares), _ = jax.lax.scan(add, zero, index)
-        mean = total / num_samples
-        variance = jnp.maximum(squares / num_samples - mean**2, 0)
-        return mean, jnp.sqrt(variance / max(num_samples - 1, 1))
-
-    return run(jax.random.split(key, num_samples))
+    keys = jax.random.split(key, num_samples)
+    total, squares = jnp.zeros_like(picture), jnp.zeros_like(picture)
+    # A loop on the host: see `StraightPath`.
+    for begin in range(0, num_samples, size):
+        index = jnp.arange(begin, begin + size)
+        total, squares = add(total, squares, keys, index)
+    mean = total / num_samples
+    variance = jnp.maximum(squares / num_samples - mean**2, 0)
+    return mean, jnp.sqrt(variance / max(num_samples - 1, 1))
 
 
 def _prepared(fn: ScalarFn, image: Any, baseline: Any) -> tuple[Picture, Picture]:

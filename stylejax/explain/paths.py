@@ -110,10 +110,12 @@ class StraightPath:
         rule: str,
         chunk: int | None,
     ) -> None:
-        """Sizes the compiled scan for `num_steps` nodes; arguments as above."""
+        """Sizes the compiled chunk for `num_steps` nodes; arguments as above."""
         self.image, self.baseline = image, baseline
         chunk = checked_chunk(chunk, shape=image.shape, num_steps=num_steps)
-        self.rule, self._width = rule, _width(num_steps, chunk)
+        # One chunk a call: gradients of convolutions inside a loop of the compiled
+        # program take six times as long on CPUs (2026-11, benchmarks/loop_gradients).
+        self.rule, self._width = rule, (1, _width(num_steps, chunk)[1])
         # Refuses a wrong rule or number before anything is compiled.
         _blocks(rule, num_steps, width=self._width)
         compiled = _jit_once if isinstance(fn, jax.stages.Wrapped) else _jit
@@ -164,8 +166,8 @@ class StraightPath:
         """The gradient integrated over a piece of the path, by two rules.
 
         Args:
-          num_steps: number of nodes. More than the path was sized for run as several
-            calls of the same compiled scan: nothing is compiled again.
+          num_steps: number of nodes. They run as calls of one compiled chunk: another
+            number compiles nothing again.
           start: where the piece begins, 0 at the baseline.
           stop: where it ends, 1 at the picture.
 

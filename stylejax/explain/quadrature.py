@@ -117,3 +117,27 @@ def coarser_weights(rule: str, *, num_steps: int) -> np.ndarray | None:
     edges = np.concatenate([[0], (nodes[kept][1:] + nodes[kept][:-1]) / 2, [1]])
     weights[kept] = np.diff(edges)
     return weights
+
+
+def node_blocks(nodes: np.ndarray, weights: np.ndarray, *, size: int) -> list[Rule]:
+    """Nodes and weights in blocks of one size, for a compiled function of that size.
+
+    Args:
+      nodes: (n,).
+      weights: (n, r), of one or several rules.
+      size: nodes of a block.
+
+    Returns:
+      Pairs of float32 arrays (size,) and (size, r). The last is filled up with its last
+      node, which is as finite as a real one, at weight zero.
+
+    Example:
+      >>> blocks = node_blocks(np.array([0.1, 0.5, 0.9]), np.ones((3, 1)), size=2)
+      >>> blocks[1][0].tolist(), blocks[1][1][:, 0].tolist()
+      ([0.8999999761581421, 0.8999999761581421], [1.0, 0.0])
+    """
+    padding = -len(nodes) % size
+    nodes = np.pad(nodes.astype(np.float32), (0, padding), mode="edge")
+    weights = np.pad(weights.astype(np.float32), ((0, padding), (0, 0)))
+    pairs = nodes.reshape(-1, size), weights.reshape(-1, size, weights.shape[-1])
+    return list(zip(*pairs, strict=True))

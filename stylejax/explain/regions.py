@@ -11,7 +11,7 @@ regions; the cheaper way is taken.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -135,8 +135,9 @@ def region_maps(
     size = checked_chunk(chunk, shape=picture.shape, num_steps=count)
     rule_of = nodes_and_weights(rule, num_steps=num_steps)
     tangents = region_masks(labels, num_regions=count)[..., None]
-    run = jax.jit(functools.partial(_forward, image_fn, size=size, count=count))
-    maps, output, output_baseline = run(picture, start, tangents, *rule_of)
+    node = functools.partial(_forward, image_fn, size=min(size, count))
+    maps = _over_nodes(node, rule_of, picture, start, tangents)
+    output, output_baseline = _ends(image_fn, picture, start)
     change = np.asarray(output, np.float64) - np.asarray(output_baseline, np.float64)
     errors = np.abs(np.asarray(maps, np.float64).sum(axis=0) - change)
     return RegionMaps(
@@ -202,12 +203,14 @@ def region_table(
     means_fn = lambda images: spread(image_fn(images)[0])  # noqa: E731
     if mode == "forward":
         masks = region_masks(labels, num_regions=count)[..., None]
-        table_fn = functools.partial(_forward, means_fn, size=size, count=count)
+        node = functools.partial(_forward, means_fn, size=min(size, count))
+        table = _over_nodes(node, rule_of, picture, start, masks)
     else:
-        masks = jnp.eye(outputs)
-        table_fn = functools.partial(_reverse, means_fn, size=size, labels=labels)
-        table_fn = functools.partial(table_fn, count=count)
-    table, end, begin = jax.jit(table_fn)(picture, start, masks, *rule_of)
+        node = functools.partial(
+            _reverse, means_fn, size=min(size, outputs), labels=labels, count=count
+        )
+        table = _over_nodes(node, rule_of, picture, start, jnp.eye(outputs)).T
+    end, begin = _ends(means_fn, picture, start)
     change = np.asarray(end, np.float64) - np.asarray(begin, np.float64)
     errors = np.abs(np.asarray(table, np.float64).sum(axis=0) - change)
     return RegionTable(
@@ -219,11 +222,6 @@ def region_table(
     )
 
 
-class _Ends(NamedTuple):
-    output: jax.Array
-    baseline: jax.Array
-
-
 def _at(fn: Callable, picture: Picture) -> jax.Array:
     with jax.default_matmul_precision("highest"):
         out = fn(picture[None])
@@ -231,76 +229,59 @@ def _at(fn: Callable, picture: Picture) -> jax.Array:
     return out[0] if out.ndim == 4 else out
 
 
-def _ends(fn: Callable, picture: Picture, start: Picture) -> _Ends:
-    both = jax.lax.map(functools.partial(_at, fn), jnp.stack([picture, start]))
-    return _Ends(both[0], both[1])
+def _ends(
+    fn: Callable, picture: Picture, start: Picture
+) -> tuple[jax.Array, jax.Array]:
+    at = jax.jit(functools.partial(_at, fn))
+    return at(picture), at(start)
+
+
+def _over_nodes(
+    node: Callable, rule: Any, picture: Picture, start: Picture, masks: jax.Array
+) -> jax.Array:
+    """The weighted sum of what a function finds at each node of the path."""
+    find = jax.jit(node)
+    total: Any = 0.0
+    # A loop on the host: see `StraightPath`.
+    for alpha, weight in zip(*rule, strict=True):
+        point = (1 - alpha) * start + alpha * picture
+        total = total + weight * find(point, picture - start, masks)
+    return total
 
 
 def _forward(
     fn: Callable,
-    picture: Picture,
-    start: Picture,
+    point: Picture,
+    difference: Picture,
     masks: Float[Array, "k h w 1"],
-    nodes: Float[Array, " n"],
-    weights: Float[Array, " n"],
     *,
     size: int,
-    count: int,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """One forward derivative for each region at each node."""
-    ends = _ends(fn, picture, start)
-    difference = picture - start
-
-    def add_node(total: jax.Array, node: tuple) -> tuple[jax.Array, None]:
-        alpha, weight = node
-        point = (1 - alpha) * start + alpha * picture
-        _, derivative = jax.linearize(functools.partial(_at, fn), point)
-        parts = jax.lax.map(
-            lambda mask: derivative(mask * difference),
-            masks,
-            batch_size=min(size, count),
-        )
-        return total + weight * parts, None
-
-    begin = jnp.zeros((count, *ends.output.shape), ends.output.dtype)
-    rule = (jnp.asarray(nodes, picture.dtype), jnp.asarray(weights, picture.dtype))
-    return (jax.lax.scan(add_node, begin, rule)[0], *ends)
+) -> jax.Array:
+    """One forward derivative for each region."""
+    _, derivative = jax.linearize(functools.partial(_at, fn), point)
+    return jax.lax.map(
+        lambda mask: derivative(mask * difference), masks, batch_size=size
+    )
 
 
 def _reverse(
     fn: Callable,
-    picture: Picture,
-    start: Picture,
+    point: Picture,
+    difference: Picture,
     effects: Float[Array, "m m"],
-    nodes: Float[Array, " n"],
-    weights: Float[Array, " n"],
     *,
     size: int,
     labels: Labels,
     count: int,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """One backward derivative for each effect at each node."""
-    ends = _ends(fn, picture, start)
-    difference = picture - start
+) -> jax.Array:
+    """One backward derivative for each effect, summed over the regions."""
+    _, pull = jax.vjp(functools.partial(_at, fn), point)
 
-    def by_region(gradient: Picture) -> jax.Array:
-        sums = region_sums(gradient * difference, labels, num_regions=count)
-        return sums.sum(axis=-1)
+    def by_region(effect: jax.Array) -> jax.Array:
+        amounts = pull(effect)[0] * difference
+        return region_sums(amounts, labels, num_regions=count).sum(axis=-1)
 
-    def add_node(total: jax.Array, node: tuple) -> tuple[jax.Array, None]:
-        alpha, weight = node
-        point = (1 - alpha) * start + alpha * picture
-        _, pull = jax.vjp(functools.partial(_at, fn), point)
-        parts = jax.lax.map(
-            lambda effect: by_region(pull(effect)[0]),
-            effects,
-            batch_size=min(size, len(effects)),
-        )
-        return total + weight * parts, None
-
-    begin = jnp.zeros((len(effects), count), ends.output.dtype)
-    rule = (jnp.asarray(nodes, picture.dtype), jnp.asarray(weights, picture.dtype))
-    return (jax.lax.scan(add_node, begin, rule)[0].T, *ends)
+    return jax.lax.map(by_region, effects, batch_size=size)
 
 
 def _means(

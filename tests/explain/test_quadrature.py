@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from stylejax.explain.quadrature import RULES, coarser_weights, nodes_and_weights
+from stylejax.explain.quadrature import (
+    RULES,
+    coarser_weights,
+    node_blocks,
+    nodes_and_weights,
+)
 
 STEPS = (2, 3, 10, 50)
 
@@ -143,3 +148,12 @@ def test_the_coarser_rule_errs_more(rule):
 
 def test_one_node_has_no_half():
     assert coarser_weights("midpoint", num_steps=1) is None
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 7])
+def test_blocks_hold_every_node_once(size):
+    nodes, weights = nodes_and_weights("gauss_legendre", num_steps=7)
+    blocks = node_blocks(nodes, np.stack([weights, 2 * weights], axis=1), size=size)
+    assert all(len(n) == len(w) == size for n, w in blocks)
+    total = sum((w * (n**3)[:, None]).sum(axis=0) for n, w in blocks)
+    np.testing.assert_allclose(total, [0.25, 0.5], rtol=1e-6)
