@@ -10,7 +10,7 @@ import numpy as np
 
 from stylejax.explain import loss_accounting
 from stylejax.image import files, panel
-from stylejax.image.resize import fit_longer_side
+from stylejax.image.resize import fit_longer_side, resize
 from stylejax.losses import statistics
 from stylejax.methods import control as controls
 from stylejax.methods import gatys
@@ -103,8 +103,9 @@ def of_picture(
     if len(controls.sizes_that_fit(sizes, feature_fn, least_side=least)) == 2:
         result = smaller
     result = controls.prepare_content(result, control)
-    size = max(result.shape[1:3])
-    original = fit_longer_side(jnp.asarray(content)[None], size)
+    original = jnp.asarray(content)[None]
+    if original.shape != result.shape:  # sides that were rounded twice may be one off
+        original = resize(original, result.shape[1:3]).clip(0.0, 1.0)
     targets = gatys.make_targets(
         original,
         [jnp.asarray(style)[None] for style in styles],

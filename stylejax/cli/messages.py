@@ -70,7 +70,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     Returns:
         True for MemoryError and for the runtime's RESOURCE_EXHAUSTED.
     """
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)[:200]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)[:200]:
+        return True
+    # From within a computation on a CPU it is INTERNAL, with this (jax 0.10, 2026-11).
+    is_runtime = isinstance(error, RuntimeError)
+    return is_runtime and "Out of memory allocating" in str(error)[:2000]
 
 
 @contextmanager

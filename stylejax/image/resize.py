@@ -16,6 +16,8 @@ _METHODS = {
     "bicubic": "cubic",
     "lanczos": "lanczos3",
 }
+# No memory holds more; XLA ends the process where a size overflows (jax 0.10, 2026-11).
+_MAX_PIXELS = 2**32
 
 
 def resize(
@@ -37,7 +39,8 @@ def resize(
       (..., *size_hw, c). Not clipped: bicubic and lanczos overshoot at sharp edges.
 
     Raises:
-      ValueError: for an unknown method or a size that is not positive.
+      ValueError: for an unknown method or a size that is not positive or beyond all
+        memory.
 
     Example:
       >>> resize(jnp.ones((1, 8, 6, 3)), (4, 5)).shape
@@ -47,6 +50,10 @@ def resize(
     height, width = size_hw
     check_positive(height, name="height")
     check_positive(width, name="width")
+    if height * width > _MAX_PIXELS:
+        raise ValueError(
+            f"expected a size of at most {_MAX_PIXELS} pixels, got {height} x {width}"
+        )
     shape = (*image.shape[:-3], height, width, image.shape[-1])
     return jax.image.resize(image, shape, _METHODS[method], antialias=antialias)
 

@@ -133,7 +133,8 @@ def _open(path: str | os.PathLike) -> Iterator[Any]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             yield file
-    except (safetensors.SafetensorError, TypeError) as error:  # TypeError: the dtype
+    # TypeError, AttributeError: a dtype that NumPy does not have.
+    except (safetensors.SafetensorError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"broken or no .safetensors file: {str(path)!r} ({reason}); get it again"

@@ -58,17 +58,21 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise _missing("h5py", path) from None
     found: dict[str, np.ndarray] = {}
-    limit = _MAX_GROWTH * path.stat().st_size + _SPARE_BYTES
+    left = _MAX_GROWTH * path.stat().st_size + _SPARE_BYTES
 
     def keep(name: str, item: object) -> None:
         # External and virtual data would be read from other files of the machine.
         if isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
                 raise ValueError(f"{name} lies in another file")
-            if item.nbytes > limit:
+            if item.dtype.kind not in "fiub":
+                return
+            # All together: many small ones fill the memory as well as a large one.
+            nonlocal left
+            left -= item.nbytes
+            if left < 0:
                 raise ValueError(f"{name} claims {item.nbytes} bytes, more than fit")
-            if item.dtype.kind in "fiub":
-                found[name] = item[()]
+            found[name] = item[()]
 
     try:
         with h5py.File(path, "r") as file:

@@ -24,6 +24,19 @@ def test_an_account_is_drawn_at_a_bearable_size(generator, tiny_gatys, monkeypat
     assert drawn.shape[1] > 4 * 24
 
 
+def test_sides_that_are_rounded_twice_fit_the_content(
+    generator, tiny_gatys, monkeypatch
+):
+    # 80 x 100 is painted as 26 x 32, which fits 24 as 20 x 24: 80 x 100 as 19 x 24.
+    monkeypatch.setattr(account, "_MAX_SIDE", 24)
+    painted = generator.random((26, 32, 3), np.float32)
+    content = generator.random((80, 100, 3), np.float32)
+    found = account.of_picture(
+        painted, content, [content], StyleControl(), tiny_gatys, names=["wave"]
+    )
+    assert found.gradient.shape == (20, 24, 3)
+
+
 def test_a_picture_too_thin_to_be_made_smaller_keeps_its_size(
     generator, tiny_gatys, monkeypatch
 ):

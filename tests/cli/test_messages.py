@@ -23,6 +23,7 @@ class TrainingStopped(RuntimeError):
         (MemoryError(), 1),
         (FloatingPointError("x"), 1),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), 1),
+        (RuntimeError("INTERNAL: Error: Out of memory allocating 9 bytes."), 1),
         (KeyboardInterrupt(), 130),
         (RuntimeError("x"), None),
         (KeyError("x"), None),

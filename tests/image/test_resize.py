@@ -57,6 +57,8 @@ def test_resize_refuses_bad_options():
         resize.resize(image, (2, 2), method="box")
     with pytest.raises(ValueError, match="width: expected"):
         resize.resize(image, (2, 0))
+    with pytest.raises(ValueError, match="expected a size of at most"):
+        resize.resize(image, (10**11, 10**11))
 
 
 @pytest.mark.parametrize("size_hw", [(5, 7), (8, 8), (3, 8), (2, 9), (1, 1)])

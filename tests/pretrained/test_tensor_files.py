@@ -78,8 +78,13 @@ def test_a_truncated_file_ends_in_one_line(tmp_path, ending, share):
         struct.pack("<Q", 8) + b"not json",
         safetensors.numpy.save(TENSORS).replace(b'"F32"', b'"F99"'),
         safetensors.numpy.save(TENSORS).replace(b"[2,3]", b"[9,3]"),
+        struct.pack("<Q", 58)
+        + b'{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}0',
     ],
-    ids=["huge header", "no dictionary", "no JSON", "unknown dtype", "wrong shape"],
+    ids=[
+        *("huge header", "no dictionary", "no JSON", "unknown dtype", "wrong shape"),
+        "dtype that NumPy lacks",
+    ],
 )
 def test_hostile_safetensors_end_in_one_line(tmp_path, data):
     path = tmp_path / "a.safetensors"
@@ -95,6 +100,17 @@ def test_hdf5_that_claims_more_than_it_holds_is_refused(tmp_path):
     with h5py.File(path, "w") as file:
         file.create_dataset("w", shape=(1 << 14, 1 << 12), dtype="f4", chunks=(1, 64))
     with pytest.raises(ValueError, match="w claims 268435456 bytes"):
+        tensor_files.read(path)
+
+
+def test_hdf5_whose_many_parts_claim_more_than_it_holds_is_refused(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="needs the extra convert")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for i in range(32):
+            file.create_dataset(f"w{i:02}", shape=(1 << 16,), dtype="f4")
+    assert path.stat().st_size < 1 << 17
+    with pytest.raises(ValueError, match="claims 262144 bytes, more than fit"):
         tensor_files.read(path)
 
 
