@@ -9,11 +9,12 @@ that are shared are read once for each name), so no small file fills the memory.
 
 import collections
 import io
+import itertools
 import math
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ _LEGACY_PROTOCOL = 1001
 _MAX_PICKLE_BYTES = 64 << 20
 _MAX_DEPTH = 8
 _MAX_GROWTH, _SPARE_BYTES = 8, 1 << 20
+# Entries that are looked at: dictionaries may name one another many times over.
+_MAX_ENTRIES = 1_000_000
 
 _STORAGES = {
     "FloatStorage": np.dtype(np.float32),
@@ -65,20 +68,66 @@ def _rebuild_parameter(tensor, *_ignored) -> _Tensor:
     return tensor
 
 
+def _ordered_dict(pairs: Any = ()) -> collections.OrderedDict:
+    found: collections.OrderedDict = collections.OrderedDict()
+    for key, value in pairs:
+        found[_checked_key(key)] = value
+    return found
+
+
+def _checked_key(key: Any) -> Any:
+    # A small file can hold a tuple of 2**45 parts, whose hash and text never end.
+    if not isinstance(key, str | int | float | bool | None):
+        raise pickle.UnpicklingError(f"a key that is a {type(key).__name__}")
+    return key
+
+
 _CALLABLES: dict[tuple[str, str], Callable] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): _ordered_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# Python's own, not the compiled one: what is hashed can be looked at before.
+_PurePython: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class _Unpickler(_PurePython):
     """Knows the names above and nothing else; keeps the storages it is told of."""
 
     def __init__(self, stream: io.BufferedIOBase):
         super().__init__(stream, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
+
+    def load_setitem(self) -> None:
+        _checked_key(self.stack[-2])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        for key in self.stack[::2]:
+            _checked_key(key)
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        for key in self.stack[::2]:
+            _checked_key(key)
+        super().load_dict()
+
+    def load_set(self) -> None:
+        raise pickle.UnpicklingError("a set, which no file of weights needs")
+
+    # The table that `load` looks opcodes up in holds functions, not names.
+    dispatch: Any = {
+        **_PurePython.dispatch,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.EMPTY_SET[0]: load_set,
+        pickle.ADDITEMS[0]: load_set,
+        pickle.FROZENSET[0]: load_set,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _CALLABLES:
@@ -92,11 +141,13 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, storage_type, key, _device, count, *_view = pid
-        if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise pickle.UnpicklingError(f"an unknown reference {kind!r}")
+        is_storage = isinstance(kind, str) and kind == "storage"
+        if not is_storage or not isinstance(storage_type, _StorageType):
+            raise pickle.UnpicklingError("an unknown reference")
         if not isinstance(count, int) or count < 0:
-            raise pickle.UnpicklingError(f"a storage of {count!r} numbers")
-        storage = _Storage(str(key), storage_type.dtype, count)
+            size = count if isinstance(count, int) else type(count).__name__
+            raise pickle.UnpicklingError(f"a storage of {size} numbers")
+        storage = _Storage(str(_checked_key(key)), storage_type.dtype, count)
         if self.storages.setdefault(storage.key, storage) != storage:
             raise pickle.UnpicklingError(f"two storages are called {storage.key}")
         return storage
@@ -124,7 +175,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         reader = _read_zip if zipfile.is_zipfile(path) else _read_legacy
         tree, storages = reader(path)
-        tensors = dict(_tensors(tree, depth=0))
+        tensors = dict(_tensors(tree, depth=0, seen=itertools.count()))
         _check_growth(tensors.values(), path.stat().st_size)
         return {name: _materialize(x, storages) for name, x in tensors.items()}
     except Exception as error:  # a hostile pickle may raise whatever it likes
@@ -183,7 +234,7 @@ def _read_legacy(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
         unpickler = _Unpickler(file)
         tree, known = unpickler.load(), unpickler.storages
         found: dict[str, bytes] = {}
-        for key in map(str, _unpickle(file)):
+        for key in map(str, map(_checked_key, _unpickle(file))):
             count = int.from_bytes(file.read(8), "little")
             if key not in known:
                 raise ValueError(f"storage {key} belongs to no tensor")
@@ -196,7 +247,7 @@ def _read_legacy(path: Path) -> tuple[Any, Callable[[_Storage], bytes]]:
     return tree, lambda storage: found[storage.key]
 
 
-def _tensors(tree: Any, *, depth: int):
+def _tensors(tree: Any, *, depth: int, seen: Iterator[int]):
     """(dotted name, tensor) of everything that is one."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"dictionaries lie more than {_MAX_DEPTH} deep")
@@ -205,10 +256,12 @@ def _tensors(tree: Any, *, depth: int):
             f"expected a dictionary of tensors, found {type(tree).__name__}"
         )
     for key, value in tree.items():
+        if next(seen) >= _MAX_ENTRIES:
+            raise ValueError(f"more than {_MAX_ENTRIES} entries")
         if isinstance(value, _Tensor):
             yield str(key), value
         elif isinstance(value, Mapping):
-            for name, tensor in _tensors(value, depth=depth + 1):
+            for name, tensor in _tensors(value, depth=depth + 1, seen=seen):
                 yield f"{key}.{name}", tensor
 
 

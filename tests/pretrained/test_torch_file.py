@@ -4,6 +4,7 @@ import collections
 import io
 import os
 import pickle
+import time
 import zipfile
 from pathlib import Path
 
@@ -223,3 +224,30 @@ def test_other_files_are_refused(tmp_path, data):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such weights file: .*a\.pth"):
         torch_file.read(tmp_path / "a.pth")
+
+
+DOUBLED = b")" + b"2\x86" * 45  # a tuple of a tuple twice, 45 times over
+BOMBS = {
+    "a key": b"\x80\x02}(" + DOUBLED + b"K\x01u.",
+    "one key": b"\x80\x02}" + DOUBLED + b"K\x01s.",
+    "a key of DICT": b"\x80\x02(" + DOUBLED + b"K\x01d.",
+    "the kind of a reference": b"\x80\x02(" + DOUBLED + b"K\x00K\x00K\x00K\x00tQ.",
+    "a set": b"\x80\x04\x8f(" + DOUBLED + b"\x90.",
+    "a frozen set": b"\x80\x04(" + DOUBLED + b"\x91.",
+    "pairs": b"\x80\x02ccollections\nOrderedDict\n](" + DOUBLED + b"K\x01\x86e\x85R.",
+}
+
+
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_what_takes_for_ever_to_hash_is_refused_at_once(tmp_path, data):
+    began = time.monotonic()
+    refusal(archive(tmp_path / "bomb.pth", data))
+    assert time.monotonic() - began < 5
+
+
+def test_dictionaries_that_name_each_other_over_and_over_are_refused(tmp_path):
+    tree = {}
+    for _ in range(7):
+        tree = {f"k{i}": tree for i in range(60)}
+    text = refusal(archive(tmp_path / "bomb.pth", tree))
+    assert "more than 1000000 entries" in text
