@@ -91,7 +91,7 @@ _CALLABLES: dict[tuple[str, str], Callable] = {
 
 
 # Python's own, not the compiled one: what is hashed can be looked at before.
-_PurePython: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_PurePython: Any = pickle._Unpickler
 
 
 class _Unpickler(_PurePython):
