@@ -238,8 +238,11 @@ def _read(source: Path) -> tuple[np.ndarray, bytes | None]:
 
 
 def _mask(path: str) -> np.ndarray:
-    """(h, w) in [0, 1]: the mean of the picture's channels."""
-    return files.read(path).mean(axis=-1)
+    """(h, w) in [0, 1]: the mean of the picture's channels; what is clear is 0."""
+    mask = files.read(path, background=0.0).mean(axis=-1)
+    if not mask.any():
+        raise UsageError(f"{path} is black all over: a mask is white where it holds")
+    return mask
 
 
 def _stacked(found: list[np.ndarray]) -> np.ndarray | None:

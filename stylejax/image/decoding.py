@@ -19,17 +19,18 @@ def as_float(image: np.ndarray) -> np.ndarray:
     return np.asarray(image, np.float32)
 
 
-def to_rgb(image: Any) -> np.ndarray:
-    """The pixels of a decoded picture of any mode, transparency laid onto white.
+def to_rgb(image: Any, *, background: float = 1.0) -> np.ndarray:
+    """The pixels of a decoded picture of any mode, transparency laid onto a grey.
 
     Args:
       image: A Pillow image that has been loaded.
+      background: What is seen through it: 1 is white, 0 black.
 
     Returns:
       `h w 3`: uint8, or float32 where 8 bits would lose something.
     """
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_grey(image)
+        return _deep_grey(image, background)
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB"))
     if image.mode == "La":  # Pillow has no direct way from here to RGBA
@@ -39,17 +40,17 @@ def to_rgb(image: Any) -> np.ndarray:
         return pixels[..., :3]
     pixels = as_float(pixels)
     alpha = pixels[..., 3:]
-    return pixels[..., :3] * alpha + (np.float32(1) - alpha)
+    return pixels[..., :3] * alpha + np.float32(background) * (np.float32(1) - alpha)
 
 
-def _deep_grey(image: Any) -> np.ndarray:
+def _deep_grey(image: Any, background: float) -> np.ndarray:
     values = np.asarray(image)
     grey = values.astype(np.float32)
     if image.mode != "F":
         grey /= np.float32(65535)
     clear = image.info.get("transparency")
     if isinstance(clear, int):  # one grey value stands for transparency
-        grey[values == clear] = 1.0
+        grey[values == clear] = background
     return np.repeat(grey[..., None], 3, axis=-1)
 
 

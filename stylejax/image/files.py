@@ -36,12 +36,18 @@ class ImageFileError(ValueError):
     """A file that is no readable image; the message is one line with a remedy."""
 
 
-def read(path, *, max_pixels: int = MAX_PIXELS, compact: bool = False) -> np.ndarray:
+def read(
+    path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    compact: bool = False,
+    background: float = 1.0,
+) -> np.ndarray:
     """The picture in a file as RGB.
 
-    Transparent pixels are laid onto white, the EXIF orientation is applied, and of an
-    animation the first frame is taken. Colour profiles are ignored. Grey pictures keep
-    16 bits; Pillow itself opens 16-bit *colour* at 8 bits.
+    Transparent pixels are laid onto a background, the EXIF orientation is applied, and
+    of an animation the first frame is taken. Colour profiles are ignored. Grey pictures
+    keep 16 bits; Pillow itself opens 16-bit *colour* at 8 bits.
 
     Args:
       path: The file.
@@ -49,6 +55,7 @@ def read(path, *, max_pixels: int = MAX_PIXELS, compact: bool = False) -> np.nda
         has the same limit by itself and warns from half of it.
       compact: Give uint8 in 0..255 where that loses nothing (`as_float` turns it into
         what would have been returned).
+      background: Grey behind transparent pixels: 1 is white, 0 black.
 
     Returns:
       float32 `h w 3` in [0, 1], contiguous; with `compact` perhaps uint8.
@@ -58,7 +65,7 @@ def read(path, *, max_pixels: int = MAX_PIXELS, compact: bool = False) -> np.nda
       ImageFileError: Broken, truncated, too large, or not an image at all.
     """
     with _opened(path) as stream:
-        pixels = _decode(stream, str(path), max_pixels)
+        pixels = _decode(stream, str(path), max_pixels, background)
     return pixels if compact else as_float(pixels)
 
 
@@ -83,7 +90,7 @@ def from_bytes(
     Raises:
       ImageFileError: Broken, truncated, too large, or not an image at all.
     """
-    pixels = _decode(io.BytesIO(data), name, max_pixels)
+    pixels = _decode(io.BytesIO(data), name, max_pixels, 1.0)
     return pixels if compact else as_float(pixels)
 
 
@@ -281,11 +288,11 @@ def _header(stream, name: str, max_pixels: int) -> PILImage.Image:
     return image
 
 
-def _decode(stream, name: str, max_pixels: int) -> np.ndarray:
+def _decode(stream, name: str, max_pixels: int, background: float) -> np.ndarray:
     with _header(stream, name, max_pixels) as image:
         try:
             image.load()
-            pixels = to_rgb(image)
+            pixels = to_rgb(image, background=background)
             orientation = _orientation(image)
         except ImageFileError:
             raise

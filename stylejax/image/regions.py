@@ -94,8 +94,8 @@ def region_masks(labels: Labels, *, num_regions: int) -> Float[Array, "k h w"]:
 
 
 def region_sums(
-    values: Float[Array, "h w *rest"], labels: Labels, *, num_regions: int
-) -> Float[Array, "k *rest"]:
+    values: Float[Array, "h w *c"], labels: Labels, *, num_regions: int
+) -> Float[Array, "..."]:
     """The sum of a map over each region.
 
     Args:

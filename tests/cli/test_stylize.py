@@ -29,6 +29,7 @@ def folder(tmp_path, generator, monkeypatch, tiny_gatys):
         "other.png": (18, 32),
     }.items():
         files.write(tmp_path / name, generator.random((*size, 3)))
+    files.write(tmp_path / "black.png", np.zeros((8, 8, 3), np.float32))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -238,6 +239,7 @@ def test_a_broken_picture_stops_or_is_skipped(folder, capsys):
         (["-", "in/a.png", "--style=style.png"], "expected - alone"),
         (["in/a.png", "--style=style.png", "--out=-", "--json"], "drop --json"),
         (["in/a.png", "--style=style.png", "--color=sepia"], "color"),
+        ([*GOOD, "--mask=black.png"], "black all over"),
         ([*GOOD, "--mask=style.png", "--auto_mask=colors"], "drop one"),
         ([*GOOD, "--stroke_scale=inf"], "stroke_scale"),
         ([*GOOD, f"--seed={2**70}"], "seed"),

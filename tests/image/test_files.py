@@ -119,6 +119,16 @@ def test_alpha_is_laid_onto_white(tmp_path, generator):
     np.testing.assert_allclose(image, expected, atol=1e-6)
 
 
+def test_masks_are_laid_onto_black(tmp_path):
+    """A white shape on nothing is a mask of the shape."""
+    rgba = np.full((4, 6, 4), 255, np.uint8)
+    rgba[:, 3:, 3] = 0
+    path = saved(tmp_path / "x.png", Image.fromarray(rgba))
+    found = files.read(path, background=0.0)
+    np.testing.assert_array_equal(found[..., 0], [[1, 1, 1, 0, 0, 0]] * 4)
+    assert files.read(path).min() == 1
+
+
 def test_grey_with_alpha_is_laid_onto_white(tmp_path, generator):
     pair = generator.integers(0, 256, (H, W, 2), dtype=np.uint8)
     image = files.read(saved(tmp_path / "x.png", Image.fromarray(pair)))
