@@ -69,6 +69,14 @@ def docstring_faults(
     return found
 
 
+def code_lines(node: ast.FunctionDef) -> int:
+    """The lines of a function but for its docstring, whose sections are prescribed."""
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is None:
+        return lines
+    return lines - (node.body[0].end_lineno - node.body[0].lineno + 1)
+
+
 def identifier(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -102,13 +110,12 @@ def test_files_and_functions_stay_small(path):
     is_method = path.parent.name == "methods"
     limit = MAX_METHOD_LINES if is_method else MAX_FILE_LINES
     assert text.count("\n") <= limit
-    long = {
-        node.name: node.end_lineno - node.lineno + 1
+    lengths = {
+        node.name: code_lines(node)
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef)
-        and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
     }
-    assert long == {}
+    assert {k: n for k, n in lengths.items() if n > MAX_FUNCTION_LINES} == {}
 
 
 def test_no_grab_bag_files():

@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "train, resume, translate, score and explain in a few minutes",
     "stylize": "paint pictures in the style of others",
     "translate": "translate pictures with a trained model",
+    "explain": "show which parts of a picture made its translation",
     "evaluate": "measure a model on test pictures, with its protocol",
     "weights": "list, fetch, convert and verify weights",
 }

@@ -59,7 +59,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"expected a checkpoint and pictures; usage: {USAGE}")
     checkpoint, *inputs = arguments
     jobs = picture_jobs.plan(inputs, Path(options.out))
-    model = api.load(checkpoint, step=_step(options.step))
+    model = api.load(checkpoint, step=parse_step(options.step))
     began = time.monotonic()
     translated, skipped = [], []
     with tqdm.tqdm(jobs, unit="picture", disable=options.json or None) as bar:
@@ -92,7 +92,18 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _step(text: str) -> int | str | None:
+def parse_step(text: str) -> int | str | None:
+    """The checkpoint of a training that a flag names.
+
+    Args:
+        text: a number, "best", "latest" or "".
+
+    Returns:
+        What `stylejax.load` takes: a number, "best", or None for the newest.
+
+    Raises:
+        UsageError: something else.
+    """
     if text in ("", "latest"):
         return None
     if text == "best":
