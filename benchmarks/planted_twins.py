@@ -43,7 +43,7 @@ from stylejax.train.protocol import environment
 _MODELS = flags.DEFINE_integer(
     "models", 20, "Models of each kind of mark; half planted."
 )
-_STEPS = flags.DEFINE_integer("steps", 800, "Training steps.")
+_STEPS = flags.DEFINE_integer("steps", 200, "Training steps.")
 _PICTURES = flags.DEFINE_integer("pictures", 32, "Held-out pictures a model.")
 _OUT = flags.DEFINE_string("out", "benchmarks/results/planted_twins.json", "JSON.")
 

@@ -199,7 +199,7 @@ def _explain(
     place: Path,
 ) -> dict[str, Any]:
     """The numbers of one picture, drawn and written."""
-    output = np.asarray(case.translate(case.image[None]))[0]
+    output = np.asarray(case.translate(jnp.asarray(case.image)[None]))[0]
     if not targets:
         targets = [explain.parse_target(changed_region(case.image, output))]
     answers = [(target, _answer(case, target)) for target in targets]

@@ -29,6 +29,7 @@ COMMANDS = {
     "stylize": "paint pictures in the style of others",
     "translate": "translate pictures with a trained model",
     "explain": "show which parts of a picture made its translation",
+    "audit": "ask a model whether it hides, invents or loses things",
     "evaluate": "measure a model on test pictures, with its protocol",
     "weights": "list, fetch, convert and verify weights",
 }
