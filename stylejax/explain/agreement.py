@@ -8,46 +8,14 @@ answers are equal, exactly; otherwise how far they differ belongs beside every m
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from stylejax.checks import check_positive
 from stylejax.explain.paired import mean_ranks
-from stylejax.metrics.perturbation import (
-    checked_labels,
-    checked_picture,
-    compiled,
-    map_in_chunks,
-    value,
-)
-from stylejax.typing import ScalarFn
 
-# Differences of float32 values of a target are no finer.
 _EXACT = 1e-4
-# No label: a mask "all but this region" is then everything.
-_NO_REGION = np.iinfo(np.int32).min
-
-
-class RegionEffects(NamedTuple):
-    """What each region does to a target, taken away and put in.
-
-    Attributes:
-      occlusion: (k,), `F(x) - F(x with the region from the baseline)`.
-      insertion: (k,), `F(baseline with the region from x) - F(baseline)`.
-      mean: (k,), of both; equal to either for an additive function.
-      target: F at the picture.
-      target_baseline: F at the baseline.
-    """
-
-    occlusion: Float[Array, " k"]
-    insertion: Float[Array, " k"]
-    mean: Float[Array, " k"]
-    target: Float[Array, ""]
-    target_baseline: Float[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,53 +92,6 @@ class Agreement:
         )
 
 
-def region_effects(
-    fn: ScalarFn,
-    image: Any,
-    baseline: Any,
-    labels: Any,
-    *,
-    num_regions: int | None = None,
-    chunk: int = 8,
-) -> RegionEffects:
-    """The effect of each region on a target: taken from the picture, put in the other.
-
-    Both are interventions, with no gradient: 2 k + 2 values of the function.
-
-    Args:
-      fn: pictures `b h w c` to one number each, `b` (or a scalar).
-      image: one picture `h w c`, float.
-      baseline: same shape.
-      labels: `h w` whole numbers from 0.
-      num_regions: `k`; None reads it off the labels.
-      chunk: pictures at once, which decides the memory.
-
-    Returns:
-      `RegionEffects`.
-
-    Raises:
-      ValueError: shapes or numbers that do not fit.
-      TypeError: the picture is not float, or the labels are not whole numbers.
-
-    Example:
-      >>> total = lambda x: x.sum(axis=(1, 2, 3))
-      >>> found = region_effects(
-      ...     total, jnp.ones((1, 2, 1)), jnp.zeros((1, 2, 1)), np.array([[0, 1]])
-      ... )
-      >>> found.occlusion.tolist(), found.insertion.tolist()
-      ([1.0, 1.0], [1.0, 1.0])
-
-    Reference:
-      Zeiler and Fergus 2014 (occlusion). Putting in as well as taking out follows the
-      two directions of activation patching, Heimersheim and Nanda 2024.
-    """
-    shape = jnp.shape(image)[:2]
-    picture, start, _ = checked_picture(image, baseline, jnp.zeros(shape))
-    labels, num_regions = checked_labels(labels, size_hw=shape, num_regions=num_regions)
-    run = compiled(_effects, fn, num_regions=num_regions, chunk=chunk)
-    return run(picture, start, labels)
-
-
 def agreement(
     effects: Mapping[str, ArrayLike], *, tolerance: float = _EXACT
 ) -> Agreement:
@@ -218,35 +139,6 @@ def agreement(
         totals=rows.sum(axis=1),
         tolerance=tolerance,
     )
-
-
-def _effects(
-    fn: ScalarFn,
-    image: Float[Array, "h w c"],
-    baseline: Float[Array, "h w c"],
-    labels: Array,
-    *,
-    num_regions: int,
-    chunk: int,
-) -> RegionEffects:
-    """The values with one region out, one region in, all in and all out."""
-    regions = jnp.arange(num_regions)
-    ends = jnp.full(2, _NO_REGION)
-    chosen = jnp.concatenate([regions, regions, ends])
-    is_out = jnp.arange(2 * num_regions + 2) < num_regions
-    is_out = is_out.at[2 * num_regions].set(True)
-
-    def value_of(entry: tuple[Array, Array]) -> Array:
-        region, out = entry
-        from_image = (labels == region) ^ out
-        return value(fn, jnp.where(from_image[:, :, None], image, baseline))
-
-    found = map_in_chunks(value_of, (chosen, is_out), chunk=chunk)
-    target, target_baseline = found[-2], found[-1]
-    occlusion = target - found[:num_regions]
-    insertion = found[num_regions:-2] - target_baseline
-    mean = (occlusion + insertion) / 2
-    return RegionEffects(occlusion, insertion, mean, target, target_baseline)
 
 
 def _correlations(rows: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, level: float = 0.95) -> Roc
     positives, negatives = _two_kinds(scores, labels, least=2)
     z = _z(level)
     of_positives = _placements(positives, negatives)
-    of_negatives = 1 - _placements(negatives, positives)
+    of_negatives = _placements(negatives, positives)
     auc = float(of_positives.mean())
     m, n = len(positives), len(negatives)
     variance = of_positives.var(ddof=1) / m + of_negatives.var(ddof=1) / n

@@ -136,10 +136,10 @@ def direction_effect(
       normals; Ravfogel et al., "Null It Out", 2020, project them out.
     """
     latents = jnp.asarray(latents)
-    directions = _directions(key, latents.shape[1:], direction, num_random)
     distances = np.unique(np.asarray(steps, np.float32))
     if distances.size < 2 or not np.isfinite(distances).all():
         raise ValueError("steps: expected at least two different finite distances")
+    directions = _directions(key, latents.shape[1:], direction, num_random)
     middle = latents.mean(axis=0) if center is None else jnp.asarray(center)
     walks = _walks(read_out, decode, latents, directions, distances, middle, chunk)
     factors = np.asarray(walks, np.float64)
@@ -190,10 +190,10 @@ def project_out(
     Reference: Ravfogel et al., "Null It Out: Guarding Protected Attributes by Iterative
       Nullspace Projection", 2020: one step of it, for all directions given.
     """
-    basis = _orthonormal(directions)
+    features = jnp.asarray(features)
     start = jnp.zeros_like(features[0]) if center is None else jnp.asarray(center)
     with jax.default_matmul_precision("highest"):
-        return features - (features - start[None]) @ basis.T @ basis
+        return _projected(features, jnp.atleast_2d(directions), start)
 
 
 def conditional_direction(
@@ -232,32 +232,33 @@ def conditional_direction(
     return left / jnp.linalg.norm(left)
 
 
-def _orthonormal(directions: jax.Array) -> jax.Array:
-    """Rows that span the same space; rows of zeros where directions depend."""
-    rows = jnp.atleast_2d(jnp.asarray(directions, jnp.float32))
-    length = jnp.linalg.norm(rows, axis=1, keepdims=True)
-    rows = rows / jnp.where(length > 0, length, 1)
-    _, values, basis = jnp.linalg.svd(rows, full_matrices=False)
-    return jnp.where((values > _RANK)[:, None], basis, 0)
+@jax.jit
+def _projected(features: Array, directions: Array, center: Array) -> Array:
+    length = jnp.linalg.norm(directions, axis=1, keepdims=True)
+    units = directions / jnp.where(length > 0, length, 1)
+    _, values, basis = jnp.linalg.svd(units, full_matrices=False)
+    # Directions that depend on others span nothing of their own.
+    basis = jnp.where((values > _RANK)[:, None], basis, 0)
+    return features - (features - center[None]) @ basis.T @ basis
 
 
 def _directions(
     key: Key, shape: tuple[int, ...], direction: jax.Array, num_random: int
 ) -> jax.Array:
     """The direction and the random ones, `1 + r *d`, each a unit long."""
-    direction = jnp.asarray(direction, jnp.float32)
-    if direction.shape != shape:
+    row = np.asarray(direction, np.float32)
+    if row.shape != shape:
         raise ValueError(
-            f"direction: expected the shape of a latent, {shape}, got {direction.shape}"
+            f"direction: expected the shape of a latent, {shape}, got {row.shape}"
         )
     if num_random < 1:
         raise ValueError(f"num_random: expected at least 1, got {num_random}")
-    drawn = jax.random.normal(key, (num_random, *shape))
-    rows = jnp.concatenate([direction[None], drawn]).reshape(1 + num_random, -1)
-    length = jnp.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.isfinite(length).all() and float(length[0, 0]) > 0):
+    if not np.isfinite(row).all() or not row.any():
         raise ValueError("direction: expected finite values that are not all 0")
-    return (rows / length).reshape(-1, *shape)
+    drawn = np.asarray(jax.random.normal(key, (num_random, *shape)))
+    rows = np.concatenate([row[None], drawn]).reshape(1 + num_random, -1)
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return jnp.asarray(rows.reshape(-1, *shape))
 
 
 def _walks(

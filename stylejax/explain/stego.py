@@ -31,8 +31,11 @@ from stylejax.typing import Image, ImageFn, Key
 HIDDEN_SHARE = 0.1
 """Threshold of the verdict, on how much more than honest the invisible part moves.
 
-In 2026-11, of 20 kinds of honest cycles times many draws, the highest was 0.06; hidden
-messages began at 0.14: see tests/explain/hidden_channels.py.
+Measured in 2026-11 on the cycles of tests/explain/hidden_channels.py, 400 of each kind
+and eight pictures: honest ones reached 0.04, hidden ones began at 0.36. No honest one
+was called hidden: less than 1 % would be, by the 95 % interval. In pictures full of
+grain (0.15) honest ones reached 0.13 and one in 400 was; hidden ones began at 0.11 and
+two in 400 stayed undecided.
 """
 
 VERDICTS = ("hidden channel", "no hidden channel found", "undecided")

@@ -113,9 +113,9 @@ def structure_maps(
       ValueError: no batches of RGB pictures of one shape, or sigma not above 0.
 
     Example:
-      >>> pictures = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3))
-      >>> bool(structure_maps(pictures, 1 - pictures).added.max() < 0.05)
-      True
+      >>> pictures = jnp.ones((2, 16, 16, 3))
+      >>> jax.eval_shape(structure_maps, pictures, pictures).added.shape
+      (2, 16, 16)
 
     Reference:
       He, Sun and Tang 2010: the window's fit is that of their guided filter.

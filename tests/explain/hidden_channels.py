@@ -72,6 +72,12 @@ def draw_cycle(key):
     )
 
 
+@functools.partial(jax.jit, static_argnames="num")
+def draw_cycles(key, *, num):
+    """Random honest cycles, stacked."""
+    return jax.vmap(draw_cycle)(jax.random.split(key, num))
+
+
 @functools.partial(jax.jit, static_argnames=("num", "size", "texture"))
 def draw_pictures(key, num, *, size=32, texture=0.03):
     """Soft colours, three sharp discs and a texture; (num, size, size, 3) in [0, 1]."""

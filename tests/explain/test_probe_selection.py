@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from stylejax.explain import probe_selection
 from stylejax.explain.cross_validation import nested_folds
 from stylejax.explain.probe_arrays import class_columns
 from stylejax.explain.probe_selection import (
@@ -71,7 +72,11 @@ class Case:
 
 @pytest.fixture(scope="module", params=["ridge", "logistic"])
 def case(request):
-    return Case(request.param)
+    """Ridge one training set at a time, as on a CPU, logistic in uneven batches."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "logistic":
+            patch.setattr(probe_selection, "batch_size", lambda *_, **__: 7)
+        yield Case(request.param)
 
 
 def test_each_fold_chooses_its_penalty_within_its_training_set(case):

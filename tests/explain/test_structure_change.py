@@ -103,7 +103,7 @@ def test_a_plain_difference_would_see_the_recolouring_alone(pictures):
 
 
 def test_affine_recolourings_are_no_structure_at_all(pictures):
-    """Nor is one channel of three, but then the other two are lost, and that is seen."""
+    """Nor is one channel for all three, but then two are lost, and that is seen."""
     inputs = pictures[0][0][:1]
     mix = np.array([[0.1, 0.5, -0.3], [0.4, -0.3, 0.3], [-0.2, 0.3, 0.6]])
     grey = np.repeat(inputs[..., :1], 3, axis=-1)
