@@ -27,7 +27,7 @@ def main(argv):
     refuse_arguments(argv)
     source = Path(_CURVES.value)
     runs = json.loads(source.read_text(encoding="utf-8"))["runs"]
-    rows = [[], []]
+    rows: list = [[], []]
     for run in runs:
         losses = {name: run[name]["loss"] for name in NAMES}
         counts = {name: 1 + np.arange(len(x)) for name, x in losses.items()}

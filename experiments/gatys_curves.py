@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -49,9 +50,9 @@ def main(argv):
     config.check()
     runs = []
     for pair in zip(_CONTENT.value, _STYLE.value, strict=True):
-        content, style = (files.read(path)[None] for path in pair)
+        content, style = (jnp.asarray(files.read(path))[None] for path in pair)
         content = fit_longer_side(content, _SIZE.value)
-        run = {"content": Path(pair[0]).name, "style": Path(pair[1]).name}
+        run: dict = {"content": Path(pair[0]).name, "style": Path(pair[1]).name}
         run |= descend(content, style, config)
         print(*(run[name]["loss"][-1] for name in OPTIMIZERS), flush=True)
         runs.append(run)
@@ -68,7 +69,9 @@ def descend(content, style, config):
     targets = gatys.make_targets(
         content, [style], config=config, control=StyleControl(), feature_fn=feature_fn
     )
-    steps, states, found = {}, {}, {}
+    steps: dict = {}
+    states: dict = {}
+    found: dict = {}
     for name in OPTIMIZERS:
         options = {"config": dataclasses.replace(config, optimizer=name)}
         options |= {"feature_fn": feature_fn, "targets": targets, "num_steps": 1}

@@ -8,6 +8,7 @@ that `stylejax stylize` painted with its default settings: black where it is lea
 yellow where it is most.
 """
 
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -41,7 +42,9 @@ def main(argv):
         f" gradients to {found.gradient_error:.1e}"
     )
     cells = [content, style, painted, panel.heatmap(share)]
-    cells = [np.asarray(fit_longer_side(x[None], _SIZE.value))[0] for x in cells]
+    cells = [
+        np.asarray(fit_longer_side(jnp.asarray(x)[None], _SIZE.value))[0] for x in cells
+    ]
     titles = ["photograph", "painting", "painted", f"pull of {_LAYER.value}"]
     files.write(_OUT.value, panel.grid([cells], column_titles=titles))
     return 0

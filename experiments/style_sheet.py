@@ -11,6 +11,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -61,7 +62,7 @@ def main(argv):
 
 def cell(path):
     """A picture as large as a cell of the sheet."""
-    image = fit_longer_side(files.read(path)[None], _THUMB.value)
+    image = fit_longer_side(jnp.asarray(files.read(path))[None], _THUMB.value)
     return np.asarray(image)[0]
 
 

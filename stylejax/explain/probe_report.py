@@ -8,6 +8,7 @@ and `ProbeReport.summary` makes none until an intervention is attached.
 """
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
@@ -222,24 +223,17 @@ def probe_report(
     _check_groups(task, names)
     sizes = {"num_folds": num_folds, "num_inner_folds": num_inner_folds}
     folds = nested_folds(task.strata, groups=names, seed=seed, **sizes)
-    num_classes = max(2, len(task.classes))
-    blocks = code_blocks(len(x), num_classes=num_classes, groups=names, seed=seed)
+    classes = max(2, len(task.classes))
+    blocks = code_blocks(len(x), num_classes=classes, groups=names, seed=seed)
 
-    scored = evaluate(x, task, folds, blocks, l2_grid=l2_grid)
-    compared = {
-        label: _feature_score(evaluate(other, task, folds, blocks, l2_grid=l2_grid))
-        for label, other in _checked_baselines(baselines, len(x)).items()
-    }
-    control = run_control(
-        x,
-        task,
-        names,
-        blocks,
-        num_controls=num_controls,
-        l2_grid=l2_grid,
-        seed=seed,
-        **sizes,
+    score = functools.partial(
+        evaluate, task=task, folds=folds, blocks=blocks, l2_grid=l2_grid
     )
+    scored = score(x)
+    others = _checked_baselines(baselines, len(x))
+    compared = {label: _feature_score(score(v)) for label, v in others.items()}
+    penalties: dict = {"num_controls": num_controls, "l2_grid": l2_grid, "seed": seed}
+    control = run_control(x, task, names, blocks, **penalties, **sizes)
     interval, method = score_interval(scored, task, names, seed=seed)
     return ProbeReport(
         name=name,
