@@ -55,7 +55,7 @@ _LAZY = {
         " uniform_attention without_keys"
     ),
     "concept_vectors": "concept_vector",
-    "concepts": "concept_test",
+    "concepts": "ConceptScore concept_test",
     "cross_validation": "assign_folds control_targets nested_folds",
     "directions": (
         "jacobian_directions principal_directions randomized_principal_directions walk"
@@ -68,10 +68,11 @@ _LAZY = {
     "layers": "ClassMap grad_cam layer_gradients",
     "marks": "mark",
     "patching": "Patching patch_channels patch_layers patch_regions",
+    "probe_arrays": "circular_columns",
     "probe_directions": (
         "DirectionEffect conditional_direction direction_effect project_out"
     ),
-    "probe_report": "ProbeReport",
+    "probe_report": "FeatureScore ProbeReport",
     "probes": "Probe logistic_probe ridge_probe",
     "units": "Ablation SetAblation ablate_set ablate_units",
     # Are they right?

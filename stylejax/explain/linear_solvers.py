@@ -1,13 +1,8 @@
-"""Ridge and logistic regression in a basis where both are easy. Pure and mappable.
+"""Ridge and logistic regression on principal axes, where both are easy. Pure.
 
-Standardised training features are rotated onto their principal axes, found from the
-smaller of the two Gram matrices: `d d`, or `n n` (the dual form) where there are more
-features than examples. A rotation does not change a penalty on the weights' length.
-On these axes ridge is a division, and what Newton's method for the logistic losses has
-to solve is nearly diagonal: conjugate gradients need a few products with the features
-for a step, and no matrix of `k r` by `k r` is ever made.
-
-Examples that are not trained on have weight 0, so that folds are mapped, not sliced.
+On the axes of `stylejax.explain.principal_basis` ridge is a division, and what Newton's
+method for the logistic losses has to solve is nearly diagonal: conjugate gradients need
+a few products with the features for a step, and no matrix of `k r` by `k r` is made.
 The public face of this is `stylejax.explain.probes`.
 """
 
@@ -18,12 +13,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# A feature that varies by less than this share of its mean does so by rounding.
-_CONSTANT = 1e-6
-# Axes of the dual form with less than this share of the largest variance are rounding.
-_RANK = 1e-7
-# Ridge: corrections of the closed form by the residual, each worth several digits.
-_CORRECTIONS = 3
+from stylejax.explain.principal_basis import Basis
+
+# Ridge: what rounding leaves of the residual is solved for again.
+_PASSES, _REDUCTION = 2, 1e-5
 # Newton's inner loop: products with the features for one step, at most.
 _PRODUCTS = 100
 # What is left of a curvature where every probability is 0 or 1.
@@ -33,28 +26,6 @@ _SHARES = tuple(2.0**-i for i in range(12))
 
 
 _Map = Callable[[jax.Array], jax.Array]
-
-
-class Basis(NamedTuple):
-    """Features on the principal axes of their training examples.
-
-    Attributes:
-      center: `d`, the training mean.
-      scale: `d`, the training standard deviation; 1 where a feature is constant.
-      axes: `d r`, the axes in standardised features, `r` the smaller of `n` and `d`;
-        zeros for those of the dual form along which nothing varies.
-      rows: `n r`, every example on these axes.
-      spectrum: `r`, the weighted sum of squares of each column of `rows`.
-      metric: `r r`, the axes' own products: the identity but for rounding, which the
-        penalty takes into account.
-    """
-
-    center: Float[Array, " d"]
-    scale: Float[Array, " d"]
-    axes: Float[Array, "d r"]
-    rows: Float[Array, "n r"]
-    spectrum: Float[Array, " r"]
-    metric: Float[Array, "r r"]
 
 
 class Fit(NamedTuple):
@@ -74,44 +45,6 @@ class Fit(NamedTuple):
     num_iterations: Array
 
 
-def principal_basis(
-    features: Float[Array, "n d"], weights: Float[Array, " n"], *, standardize: bool
-) -> Basis:
-    """The principal axes of the weighted, standardised features.
-
-    Args:
-      features: `n d`.
-      weights: `n`, not negative; 0 is not trained on.
-      standardize: divide by the training standard deviation.
-
-    Returns:
-      A `Basis`; all moments are those of the weighted examples alone.
-    """
-    center = weights @ features / weights.sum()
-    # Twice: the first mean of values far from zero is rounded.
-    center = center + weights @ (features - center[None]) / weights.sum()
-    centered = features - center[None]
-    spread = jnp.sqrt(weights @ centered**2 / weights.sum())
-    varies = spread > _CONSTANT * jnp.abs(center)
-    scale = jnp.where(varies & standardize, spread, 1.0)
-    centered = jnp.where(varies[None], centered / scale[None], 0.0)
-    training = centered * jnp.sqrt(weights)[:, None]
-    if features.shape[1] <= features.shape[0]:
-        spectrum, axes = jnp.linalg.eigh(training.T @ training)
-        spectrum = jnp.maximum(spectrum, 0)
-    else:
-        spectrum, mix = jnp.linalg.eigh(training @ training.T)
-        spectrum = jnp.where(spectrum > _RANK * spectrum[-1], spectrum, 0)
-        length = jnp.sqrt(spectrum)
-        used = length > 0
-        axes = (
-            training.T @ mix * jnp.where(used, 1 / jnp.where(used, length, 1), 0)[None]
-        )
-    metric = axes.T @ axes
-    metric = metric + jnp.diag((jnp.diag(metric) == 0).astype(metric.dtype))
-    return Basis(center, scale, axes, centered @ axes, spectrum, metric)
-
-
 def solve_ridge(
     basis: Basis,
     targets: Float[Array, "n k"],
@@ -119,6 +52,8 @@ def solve_ridge(
     l2: Float[Array, ""],
 ) -> Fit:
     """The minimum of `sum_i w_i |y_i - v x_i - b|^2 / 2 + l2/2 |v|^2`, in closed form.
+
+    A division on exact axes; on rounded ones, conjugate gradients that start with it.
 
     Args:
       basis: from `principal_basis` with the same weights.
@@ -132,15 +67,27 @@ def solve_ridge(
     offset = weights @ targets / weights.sum()
     residual = targets - offset[None]
 
-    def gradient(values: Array) -> Array:
-        error = weights[:, None] * (basis.rows @ values - residual)
-        return basis.rows.T @ error + l2 * (basis.metric @ values)
+    diagonal = basis.spectrum + l2
+
+    def product(values: Array) -> Array:
+        fitted = weights[:, None] * (basis.rows @ values)
+        return basis.rows.T @ fitted + l2 * (basis.metric @ values)
+
+    def divided(values: Array) -> Array:
+        return values / diagonal[:, None]
+
+    def descent(values: Array) -> Array:
+        error = weights[:, None] * (residual - basis.rows @ values)
+        return basis.rows.T @ error - l2 * (basis.metric @ values)
+
+    def corrected(_: Array, values: Array) -> Array:
+        left = descent(values)
+        return values + _conjugate_gradients(product, divided, left, _REDUCTION)
 
     values = jnp.zeros((basis.rows.shape[1], targets.shape[1]))
-    for _ in range(1 + _CORRECTIONS):
-        values = values - gradient(values) / (basis.spectrum + l2)[:, None]
+    values = jax.lax.fori_loop(0, _PASSES, corrected, values)
     total = weights.sum()
-    norm = jnp.linalg.norm(gradient(values)) / (_length(basis, total) * total)
+    norm = jnp.linalg.norm(descent(values)) / (_length(basis, total) * total)
     return Fit(values, offset, norm, jnp.asarray(1))
 
 
@@ -268,11 +215,7 @@ def _newton_direction(problem: _Problem, state: _State) -> Array:
         return _pulled_back(problem, curvature * change, step)
 
     def precondition(residual: Array) -> Array:
-        if not several:
-            return residual / diagonal
-        # Logits may all be shifted alike; without that nothing is singular.
-        offset = (residual[-1] - residual[-1].mean()) / diagonal[-1]
-        return (residual / diagonal).at[-1].set(offset - offset.mean())
+        return residual / diagonal
 
     reduction = jnp.minimum(0.1, jnp.sqrt(_norm(problem, state.gradient)))
     return _conjugate_gradients(hessian, precondition, -state.gradient, reduction)
@@ -282,7 +225,7 @@ _Search = tuple[Array, Array, Array, Array, Array]
 
 
 def _conjugate_gradients(
-    product: _Map, precondition: _Map, target: Array, reduction: Array
+    product: _Map, precondition: _Map, target: Array, reduction: Array | float
 ) -> Array:
     """Solves `product(x) = target` until the residual is reduced so far."""
 
@@ -299,7 +242,8 @@ def _conjugate_gradients(
         scaled = precondition(residual)
         new_energy = jnp.vdot(residual, scaled)
         direction = scaled + new_energy / energy * direction
-        # Without curvature but for rounding, what is left cannot be solved.
+        # Logits may all be shifted alike: once that is all that is left, there is no
+        # curvature but for rounding, and a division by it.
         new_energy = jnp.where(curvature > 0, new_energy, 0)
         return x, residual, direction, new_energy, count + 1
 

@@ -142,7 +142,7 @@ def evaluate(
     folds: NestedFolds,
     blocks: CodeBlocks,
     *,
-    l2_grid: ArrayLike,
+    l2_grid: ArrayLike | None,
     counted: np.ndarray | None = None,
 ) -> Scored:
     """The scores of cross-validated probes on a task, and the bits of its labels.
@@ -152,7 +152,7 @@ def evaluate(
       task: from `make_task`.
       folds: from `cross_validation.nested_folds`.
       blocks: from `description_length.code_blocks`.
-      l2_grid: penalties to choose from.
+      l2_grid: penalties to choose from; None for `default_l2_grid`.
       counted: bool `n`, the examples that count for the scores; by default all.
 
     Returns:
@@ -226,7 +226,7 @@ def run_control(
     num_controls: int,
     num_folds: int,
     num_inner_folds: int,
-    l2_grid: ArrayLike,
+    l2_grid: ArrayLike | None,
     seed: int,
 ) -> Control:
     """The score of probes on control tasks: a random label for each group.

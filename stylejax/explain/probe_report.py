@@ -27,7 +27,6 @@ from stylejax.explain.probe_protocol import (
     run_control,
     score_interval,
 )
-from stylejax.explain.probe_selection import L2_GRID
 from stylejax.explain.probes import Probe
 from stylejax.metrics.pixel import Interval
 
@@ -116,14 +115,14 @@ class ProbeReport:
     @property
     def decodable(self) -> bool:
         """Whether the score is 2 std, and the whole of its interval, above chance."""
-        above = self.score - self.majority > _DEVIATIONS * self.std
+        above = self.score - self.majority > self._deviation
         return bool(above and self.interval.low > self.majority)
 
     @property
     def verdict(self) -> str:
         """What may be claimed, in a few words."""
         chance = "majority" if self.classes else "mean predictor"
-        if abs(self.score - self.majority) <= _DEVIATIONS * self.std:
+        if abs(self.score - self.majority) <= self._deviation:
             return f"not decodable: within 2 std of the {chance}"
         if self.score < self.majority:
             return f"not decodable: below the {chance}"
@@ -172,6 +171,11 @@ class ProbeReport:
             parts.append("NOT CONVERGED")
         return "; ".join([*parts, self.verdict])
 
+    @property
+    def _deviation(self) -> float:
+        # But for rounding: folds that all answer the same have no deviation at all.
+        return _DEVIATIONS * self.std + 1e-9
+
     def _beats(self, other: FeatureScore) -> bool:
         std = max(self.std, other.std)
         return self.score - other.score > _DEVIATIONS * std
@@ -184,7 +188,7 @@ def probe_report(
     groups: ArrayLike | None = None,
     baselines: Mapping[str, ArrayLike] | None = None,
     name: str = "factor",
-    l2_grid: ArrayLike = L2_GRID,
+    l2_grid: ArrayLike | None = None,
     num_folds: int = 5,
     num_inner_folds: int = 3,
     num_controls: int = 3,
@@ -201,7 +205,8 @@ def probe_report(
       baselines: other features of the same examples, `n e` each: `"pixels"`, `"random
         network"`.
       name: of the factor.
-      l2_grid: penalties to choose from.
+      l2_grid: penalties to choose from, on standardised features; by default from 100
+        to 0.0001 times the larger of `n` and `d`.
       num_folds: folds that the score is averaged over.
       num_inner_folds: folds within each training set, to choose the penalty.
       num_controls: control tasks that are averaged over.

@@ -18,8 +18,9 @@ from stylejax.explain.cross_validation import NestedFolds
 from stylejax.explain.probe_arrays import log_probabilities
 from stylejax.explain.probes import Probe, fit_path
 
-L2_GRID = (1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2)
-"""Penalties that are tried, for standardised features: from the mean alone to a fit."""
+L2_SHARES = (1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4)
+"""Penalties that are tried, in units of the features' mean variance along an axis: from
+next to no features to next to no penalty."""
 
 
 class CrossValidation(NamedTuple):
@@ -53,7 +54,7 @@ def cross_validate(
     folds: NestedFolds,
     *,
     kind: str,
-    l2_grid: ArrayLike = L2_GRID,
+    l2_grid: ArrayLike | None = None,
     extra_masks: np.ndarray | None = None,
 ) -> CrossValidation:
     """Probes tested on folds, each with a penalty chosen within its training set.
@@ -66,7 +67,8 @@ def cross_validate(
         them.
       folds: from `cross_validation.nested_folds`.
       kind: `"ridge"` or `"logistic"`.
-      l2_grid: penalties to choose from, any order; the larger of two equals wins.
+      l2_grid: penalties to choose from, any order; the larger of two equals wins. By
+        default `default_l2_grid` of the features' shape.
       extra_masks: `e n`, further training sets to fit in the same call.
 
     Returns:
@@ -75,7 +77,7 @@ def cross_validate(
     Raises:
       ValueError: a penalty that is not above 0.
     """
-    path = checked_grid(l2_grid)
+    path = default_l2_grid(features.shape) if l2_grid is None else checked_grid(l2_grid)
     masks, sizes = _training_sets(folds, extra_masks)
     all_examples = sizes[0] + sizes[1]
     fitted = _fit_all(
@@ -128,6 +130,25 @@ def example_losses(scores: ArrayLike, targets: ArrayLike, *, kind: str) -> np.nd
     if targets.shape[-1] == 1:
         targets = np.concatenate([1 - targets, targets], axis=-1)
     return -(logs * targets).sum(axis=-1)
+
+
+def default_l2_grid(shape: tuple[int, ...]) -> np.ndarray:
+    """Penalties that fit the size of a problem: `max(n, d) * L2_SHARES`.
+
+    The sum of squares of `n` standardised examples of `d` features is `n d`, over as
+    many axes as the smaller of the two.
+
+    Args:
+      shape: `n`, `d`.
+
+    Returns:
+      float64, falling.
+
+    Example:
+      >>> default_l2_grid((50, 2000))[:3].tolist()
+      [200000.0, 20000.0, 2000.0]
+    """
+    return max(shape) * np.array(L2_SHARES)
 
 
 def checked_grid(l2_grid: ArrayLike) -> np.ndarray:

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from stylejax.checks import check_choice, check_positive
 from stylejax.explain import linear_solvers
+from stylejax.explain.principal_basis import principal_basis
 from stylejax.explain.probe_arrays import (
     checked_columns,
     checked_features,
@@ -46,7 +47,7 @@ class Probe(NamedTuple):
       weights: `d k`.
       offset: `k`, the scores at the training mean.
       center: `d`, the training mean.
-      scale: `d`, the training standard deviation (1 where a feature is constant or not
+      scale: `d`, the training standard deviation (1 where a feature is left out or not
         standardised): `weights * scale[:, None]` belongs to the standardised features.
       gradient_norm: of the mean objective, over the features' root mean square length.
       converged: whether that is at most the tolerance.
@@ -223,9 +224,7 @@ def fit_path(
 
     # Explanations are checked to many digits, also where the device's default is less.
     with jax.default_matmul_precision("highest"):
-        basis = linear_solvers.principal_basis(
-            features, weights, standardize=standardize
-        )
+        basis = principal_basis(features, weights, standardize=standardize)
         num_axes, num_columns = basis.rows.shape[1], targets.shape[1]
         start = (jnp.zeros((num_axes, num_columns)), jnp.zeros(num_columns))
         fits = jax.lax.scan(solve, start, l2_path)[1]

@@ -139,9 +139,10 @@ def test_p_values_are_multiplied_by_the_number_of_concepts():
 
 
 def test_ranks_have_a_smallest_p_value():
-    """One set among 30 others is at best the first of 31."""
-    score = run({"a": planted(8)}, test="permutation")["a"]
-    assert score.p_value == pytest.approx(1 / 31)
+    """One set among 30 others is at best the first of 31, or the last."""
+    for strength in (2.0, -2.0):
+        score = run({"a": planted(8, strength=strength)}, test="permutation")["a"]
+        assert score.p_value == pytest.approx(1 / 31)
 
 
 @pytest.mark.parametrize("test", TESTS)

@@ -99,6 +99,9 @@ def test_accuracy_is_the_mean_of_the_folds(fixed_scores):
     counted = folds.outer != 1
     only = evaluate(np.zeros((6, 2)), task, folds, blocks, l2_grid=[1], counted=counted)
     assert only.fold_scores.tolist() == [1, 1]
+    counted = np.flatnonzero(folds.outer == 1)[:1] != np.arange(6)
+    only = evaluate(np.zeros((6, 2)), task, folds, blocks, l2_grid=[1], counted=counted)
+    assert only.fold_scores.tolist() == [1, 0, 1]
 
 
 def test_r2_is_against_the_mean_of_the_training_fold(fixed_scores):

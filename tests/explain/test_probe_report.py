@@ -252,6 +252,7 @@ def test_an_intervention_decides_the_claim(found):
 @pytest.mark.parametrize(
     ("score", "std", "low", "words"),
     [
+        (0.5 - 1e-16, 0.0, 0.45, "not decodable: within 2 std of the majority"),
         (0.70, 0.05, 0.65, "decodable, but no better than from copy; use not shown"),
         (0.99, 0.01, 0.97, "decodable; use not shown"),
         (0.60, 0.05, 0.55, "not decodable: within 2 std of the majority"),

@@ -13,6 +13,7 @@ from stylejax.explain.probe_arrays import class_columns
 from stylejax.explain.probe_selection import (
     checked_grid,
     cross_validate,
+    default_l2_grid,
     example_losses,
 )
 
@@ -152,6 +153,18 @@ def test_losses_are_half_squares_and_log_losses():
     got = example_losses(logits, np.eye(3)[[2, 0]], kind="logistic")
     expected = -log_softmax(logits, axis=1)[[0, 1], [2, 0]]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_default_penalties_go_from_no_features_to_a_fit():
+    """In units of the mean sum of squares along an axis, in the dual form as well."""
+    for shape in ((300, 20), (20, 300)):
+        z = np.random.default_rng(0).normal(size=shape)
+        z = (z - z.mean(0)) / z.std(0)
+        squares = np.linalg.svd(z, compute_uv=False) ** 2
+        grid = default_l2_grid(shape)
+        assert grid[2] == pytest.approx(squares.mean(), rel=0.01)
+        assert grid[0] > 10 * squares.max()
+        assert grid[-1] < 1e-3 * np.median(squares)
 
 
 def test_penalties_are_sorted_from_large_to_small():

@@ -171,6 +171,29 @@ def test_classes_that_can_be_separated_still_have_a_minimum():
     assert (predicted == labels)[weights > 0].all()
 
 
+def test_steps_that_overshoot_are_shortened():
+    """Heavy tails, a rare class and next to no penalty: whole Newton steps diverge."""
+    generator = np.random.default_rng(11)
+    x = generator.normal(size=TALL) * np.exp(2 * generator.normal(size=(TALL[0], 1)))
+    labels = (generator.random(TALL[0]) < 0.05).astype(int)
+    labels[:2] = [0, 1]
+    probe = logistic_probe(x, labels, num_classes=2, l2=1e-5)
+    assert probe.converged
+    assert 5 < probe.num_iterations < 30
+
+
+@pytest.mark.parametrize("seed", [19, 87])
+def test_several_classes_converge_whatever_the_penalty(seed):
+    """All logits may be shifted alike: a direction without curvature but rounding."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=WIDE)
+    labels = generator.integers(4, size=WIDE[0])
+    for l2 in (1e-3, 1e5):
+        probe = logistic_probe(x, labels, num_classes=4, l2=l2)
+        assert probe.converged
+        assert np.isfinite(probe.weights).all()
+
+
 def test_the_normals_are_where_the_scores_rise_fastest():
     x, weights = examples(TALL)
     probe = ridge_probe(x, x[:, :3], weights=weights)
