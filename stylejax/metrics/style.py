@@ -189,6 +189,7 @@ def _relative(x: Array, target: Array) -> PerExample:
     axes = tuple(range(1, x.ndim))
     squared = jnp.sum(jnp.square(x - target), axis=axes)
     # Two selections, so that the gradient of equal features is 0 and not NaN.
-    difference = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    equal = squared == 0  # not `<= 0`: NaN must stay NaN
+    difference = jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, squared)))
     size = jnp.sqrt(jnp.sum(jnp.square(target), axis=axes))
     return difference / jnp.where(size > 0, size, 1.0)
