@@ -8,9 +8,8 @@ is whether the concept's does more than vectors of random sets do.
 The published test counts the share of positive derivatives (TCAV), and compares its
 values over runs with the same concept set against many random sets. These values
 share the concept set and are no independent sample, so that a random "concept" is
-called significant much too often: 58 % of the time at a level of 5 %, with 30 sets of
-20 examples (2026-11, mean differences). Here a whole set is one draw: a concept's mean
-over its runs is compared with the same mean of each random set in its place.
+called significant much too often. Here a whole set is one draw: a concept's mean over
+its runs is compared with the same mean of each random set in its place.
 """
 
 import dataclasses
