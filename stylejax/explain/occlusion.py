@@ -18,7 +18,12 @@ from stylejax.explain.pictures import (
     one_picture,
     scalar_at,
 )
-from stylejax.image.regions import Labels, grid_regions, region_masks
+from stylejax.image.regions import (
+    Labels,
+    count_regions,
+    grid_regions,
+    region_masks,
+)
 from stylejax.typing import ScalarFn
 
 
@@ -95,7 +100,7 @@ def region_effects(
     picture = one_picture(image)
     check_function(fn, picture)
     start = make_baseline(baseline, image=picture)
-    count = _count(labels, picture)
+    count = count_regions(labels, size_hw=picture.shape[:2])
     size = checked_chunk(chunk, shape=picture.shape, num_steps=count)
     masks = region_masks(labels, num_regions=count)
     run = jax.jit(functools.partial(_effects, fn, size=size))
@@ -169,15 +174,3 @@ def _effects(
 
     removed, inserted = jax.lax.map(both, masks, batch_size=size)
     return removed, inserted, target, begin
-
-
-def _count(labels: Labels, picture: Picture) -> int:
-    values = np.asarray(labels)
-    fits = values.shape == picture.shape[:2] and np.issubdtype(values.dtype, np.integer)
-    if not fits or values.min() < 0:
-        raise ValueError(
-            f"labels: expected whole numbers from 0, of shape {picture.shape[:2]}, got"
-            f" {values.dtype} of shape {values.shape}; make them with"
-            " stylejax.image.regions.grid_regions"
-        )
-    return int(values.max()) + 1

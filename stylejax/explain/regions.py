@@ -23,7 +23,12 @@ from stylejax.explain.baselines import make_baseline
 from stylejax.explain.paths import checked_chunk
 from stylejax.explain.pictures import Picture, one_picture
 from stylejax.explain.quadrature import nodes_and_weights
-from stylejax.image.regions import Labels, region_masks, region_sums
+from stylejax.image.regions import (
+    Labels,
+    count_regions,
+    region_masks,
+    region_sums,
+)
 from stylejax.typing import ImageFn
 
 MODES = ("auto", "forward", "reverse")
@@ -131,7 +136,7 @@ def region_maps(
     """
     picture = one_picture(image)
     start = make_baseline(baseline, image=picture)
-    count = _checked_regions(labels, picture.shape, num_regions, name="labels")
+    count = count_regions(labels, size_hw=picture.shape[:2], num_regions=num_regions)
     size = checked_chunk(chunk, shape=picture.shape, num_steps=count)
     rule_of = nodes_and_weights(rule, num_steps=num_steps)
     tangents = region_masks(labels, num_regions=count)[..., None]
@@ -188,9 +193,9 @@ def region_table(
     check_choice(mode, choices=MODES, name="mode")
     picture = one_picture(image)
     start = make_baseline(baseline, image=picture)
-    count = _checked_regions(labels, picture.shape, None, name="labels")
+    count = count_regions(labels, size_hw=picture.shape[:2])
     shape = jax.eval_shape(image_fn, picture[None]).shape[1:]
-    outputs = _checked_regions(output_labels, shape, None, name="output_labels")
+    outputs = count_regions(output_labels, size_hw=shape[:2], name="output_labels")
     if mode == "auto":
         mode = "forward" if count <= outputs else "reverse"
     size = checked_chunk(
@@ -291,22 +296,3 @@ def _means(
     masks = region_masks(labels, num_regions=num_regions)
     sums = region_sums(output, labels, num_regions=num_regions).mean(axis=-1)
     return sums / jnp.maximum(masks.sum(axis=(1, 2)), 1)
-
-
-def _checked_regions(
-    labels: Labels, shape: tuple[int, ...], num_regions: int | None, *, name: str
-) -> int:
-    values = np.asarray(labels)
-    if values.shape != shape[:2] or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{name}: expected whole numbers of shape {shape[:2]}, got"
-            f" {values.dtype} of shape {values.shape}; make them with"
-            " stylejax.image.regions.grid_regions"
-        )
-    count = int(values.max()) + 1 if num_regions is None else num_regions
-    if values.min() < 0 or values.max() >= count:
-        raise ValueError(
-            f"{name}: expected numbers from 0 to {count - 1}, got {values.min()} to"
-            f" {values.max()}"
-        )
-    return count

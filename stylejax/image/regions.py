@@ -75,6 +75,47 @@ def box_regions(
     return labels
 
 
+def count_regions(
+    labels: Labels,
+    *,
+    size_hw: tuple[int, ...],
+    num_regions: int | None = None,
+    name: str = "labels",
+) -> int:
+    """The number of regions, once the labels are known to be sound.
+
+    Args:
+      labels: `h w` whole numbers, concrete (not under `jax.jit`).
+      size_hw: the size they must have.
+      num_regions: how many there are; None takes the largest label plus one.
+      name: what the caller calls them.
+
+    Returns:
+      `k`, at least 1.
+
+    Raises:
+      ValueError: another size, no whole numbers, or one below 0 or above `k - 1`.
+
+    Example:
+      >>> count_regions(np.array([[0, 2]]), size_hw=(1, 2))
+      3
+    """
+    values = np.asarray(labels)
+    if values.shape != tuple(size_hw) or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{name}: expected whole numbers of shape {tuple(size_hw)}, got"
+            f" {values.dtype} of shape {values.shape}; make them with"
+            " stylejax.image.regions.grid_regions"
+        )
+    count = int(values.max()) + 1 if num_regions is None else num_regions
+    if values.min() < 0 or values.max() >= count:
+        raise ValueError(
+            f"{name}: expected whole numbers from 0 to {count - 1}, got"
+            f" {values.min()} to {values.max()}"
+        )
+    return count
+
+
 def region_masks(labels: Labels, *, num_regions: int) -> Float[Array, "k h w"]:
     """One mask for each region: 1 inside, 0 outside.
 

@@ -161,7 +161,7 @@ def test_chunks_change_nothing(picture):
             r"labels: expected whole numbers of shape \(4, 4\)",
         ),
         (np.zeros((4, 4)), "grid_regions"),
-        (np.full((4, 4), -1), "expected numbers from 0"),
+        (np.full((4, 4), -1), "expected whole numbers from 0"),
     ],
 )
 def test_wrong_labels_are_refused(labels, message):

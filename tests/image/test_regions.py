@@ -57,3 +57,23 @@ def test_sums_are_those_of_the_masked_map_also_under_jit():
     for label in range(6):
         expected = np.asarray(values)[labels == label].sum(axis=0)
         np.testing.assert_allclose(sums[label], expected, atol=1e-5)
+
+
+def test_regions_are_counted_also_where_the_last_has_no_pixel():
+    labels = regions.grid_regions((4, 6), rows=2, columns=3)
+    assert regions.count_regions(labels, size_hw=(4, 6)) == 6
+    assert regions.count_regions(labels, size_hw=(4, 6), num_regions=9) == 9
+
+
+@pytest.mark.parametrize(
+    ("labels", "options"),
+    [
+        (np.zeros((4, 5), int), {}),
+        (np.zeros((4, 6)), {}),
+        (np.full((4, 6), -1), {}),
+        (np.full((4, 6), 3), {"num_regions": 3}),
+    ],
+)
+def test_unsound_labels_are_refused_by_their_name(labels, options):
+    with pytest.raises(ValueError, match="mine: expected whole numbers"):
+        regions.count_regions(labels, size_hw=(4, 6), name="mine", **options)
