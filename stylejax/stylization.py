@@ -1,5 +1,6 @@
 """Painting a picture in the style of others, by any method: `stylejax.stylize`."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,14 +48,18 @@ def stylize(
         TypeError: pictures that are not float.
     """
     check_choice(method, choices=STYLIZERS, name="method")
+    _check_no_path(content, "content")
     is_single = np.ndim(content) == 3
     pictures = content[None] if is_single else content
     check_image(pictures, name="content")
+    _check_range(pictures, "content")
     styles = [_one_picture(x, f"style {i}") for i, x in enumerate(_listed(style))]
     pictures = jnp.asarray(pictures, jnp.float32)
     if size is not None:
         check_positive(size, name="size")
-        pictures = resize.fit_longer_side(pictures, size)
+        if not float(size).is_integer():
+            raise ValueError(f"size: expected a whole number of pixels, got {size}")
+        pictures = resize.fit_longer_side(pictures, int(size))
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed: expected a number of 64 bits, got {seed}")
     options = {} if config is None else {"config": config}
@@ -69,6 +74,24 @@ def stylize(
     return painted[0] if is_single else painted
 
 
+def _check_no_path(pictures: Any, name: str) -> None:
+    if isinstance(pictures, str | os.PathLike):
+        raise TypeError(
+            f"{name}: expected an array, got the path {os.fspath(pictures)!r};"
+            " read it with stylejax.image.files.read"
+        )
+
+
+def _check_range(pictures: Image, name: str) -> None:
+    """Refuses what is no picture in [0, 1]; resampling may overshoot it a little."""
+    low, high = float(jnp.min(pictures)), float(jnp.max(pictures))
+    if not (low > -0.5 and high < 1.5):
+        raise ValueError(
+            f"{name}: expected values in [0, 1], got {low:.3g} to {high:.3g}; scale"
+            " them, or read the file with stylejax.image.files.read"
+        )
+
+
 def _listed(style: Any) -> Sequence[Any]:
     if isinstance(style, list | tuple):
         return style
@@ -78,8 +101,10 @@ def _listed(style: Any) -> Sequence[Any]:
 
 
 def _one_picture(style: Any, name: str) -> Image:
+    _check_no_path(style, name)
     picture = style[None] if np.ndim(style) == 3 else style
     check_image(picture, name=name)
+    _check_range(picture, name)
     if picture.shape[0] != 1:
         raise ValueError(f"{name}: expected one picture, got a batch; give a list")
     return jnp.asarray(picture, jnp.float32)

@@ -1,6 +1,7 @@
 """`stylejax.stylize`: pictures in, pictures out, whatever their rank and size."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,19 @@ def test_bad_input_ends_in_one_line(pictures, config):
         stylejax.stylize(content, [pictures], config=config)
     with pytest.raises(ValueError, match="size"):
         stylejax.stylize(content, style, config=config, size=0)
+    for size in (2.5, float("inf")):
+        with pytest.raises(ValueError, match="size: expected a whole number"):
+            stylejax.stylize(content, style, config=config, size=size)
+    with pytest.raises(ValueError, match=r"content: .*got .* to 25\d; scale"):
+        stylejax.stylize(content * 255, style, config=config)
+    with pytest.raises(ValueError, match=r"style 0: .*got -1 to 1"):
+        stylejax.stylize(content, np.clip(4 * style - 2, -1, 1), config=config)
+    with pytest.raises(ValueError, match="content: .*nan"):
+        stylejax.stylize(content * np.nan, style, config=config)
+    with pytest.raises(TypeError, match=r"the path 'a.png'; read it with"):
+        stylejax.stylize("a.png", style, config=config)
+    with pytest.raises(TypeError, match=r"style 1: .*the path 'b.png'"):
+        stylejax.stylize(content, [style, Path("b.png")], config=config)
     with pytest.raises(ValueError, match="seed"):
         stylejax.stylize(content, style, config=config, seed=2**70)
     with pytest.raises(TypeError, match="expected floats"):

@@ -133,7 +133,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"none of {len(planned)} pictures could be read")
     seconds = time.monotonic() - began
     if not options.json:
-        print(f"{len(done)} pictures in {options.out}, {seconds:.1f} s")
+        print(f"{jobs.pictures(len(done))} in {options.out}, {seconds:.1f} s")
     return {
         "checkpoint": checkpoint,
         "direction": options.direction,

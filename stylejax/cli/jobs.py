@@ -36,17 +36,19 @@ def plan(inputs: Sequence[str], out: Path) -> list[Job]:
 
     Raises:
         FileNotFoundError: an input does not exist or holds no picture.
-        UsageError: an output would replace an input.
+        UsageError: an output would replace an input, or an input has no name.
     """
     jobs: list[Job] = []
     seen: set[Path] = set()
     taken: set[str] = set()
     for entry in inputs:
+        if not entry:
+            raise UsageError("expected files, folders or globs, got an empty name")
         for source, name in _named(entry, out):
             real = source.resolve()
             if real not in seen:
                 seen.add(real)
-                jobs.append(Job(source, out / _free(name, taken)))
+                jobs.append(Job(source, out / free(name, taken)))
     if not jobs:
         raise UsageError(f"expected pictures outside {str(out)!r}, got none")
     for job in jobs:
@@ -129,11 +131,31 @@ def _base(entry: str) -> Path:
     return path
 
 
-def _free(name: Path, taken: set[str]) -> Path:
-    """The name, with a number if it is taken (file systems may ignore case)."""
+def free(name: Path, taken: set[str]) -> Path:
+    """The name, with a number if it is taken (file systems may ignore case).
+
+    Args:
+        name: wanted.
+        taken: names in small letters; the one that is found is added.
+
+    Returns:
+        A name that was not taken.
+    """
     candidate, number = name, 2
     while os.fspath(candidate).lower() in taken:
         candidate = name.with_stem(f"{name.stem}-{number}")
         number += 1
     taken.add(os.fspath(candidate).lower())
     return candidate
+
+
+def pictures(count: int) -> str:
+    """The number of pictures in words that agree.
+
+    Args:
+        count: how many.
+
+    Returns:
+        "1 picture", "2 pictures", …
+    """
+    return f"{count} picture" + ("" if count == 1 else "s")

@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import tqdm
 
 from stylejax import stylization
-from stylejax.cli import account, jobs
+from stylejax.cli import account, jobs, stylize_files
 from stylejax.cli.messages import UsageError
 from stylejax.image import files, masks
-from stylejax.losses import terms
-from stylejax.methods import control as controls
+from stylejax.image.resize import fit_longer_side
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
 
 USAGE = "stylejax stylize CONTENT… --style=PICTURE [--style=…] [--out=DIR_OR_FILE]"
-_PIPE = "-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,40 +94,54 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         ValueError: a broken picture, or a control that cannot be obeyed.
         FileNotFoundError: a picture that is not there.
     """
-    if not arguments:
-        raise UsageError(f"expected pictures to paint; usage: {USAGE}")
-    if not options.style:
-        raise UsageError("expected --style=PICTURE, got none")
-    planned = plan(arguments, options)
+    _check_flags(options, arguments)
+    planned = stylize_files.plan(
+        arguments,
+        out=options.out,
+        pictures=[*options.style, *_mask_files(options)],
+        has_account=options.explain,
+        force=options.force,
+    )
     styles = [files.read(path) for path in options.style]
-    given = [_mask(path) for path in options.mask]
-    keep = _mask(options.keep) if options.keep else None
+    given = {path: stylize_files.read_mask(path) for path in _mask_files(options)}
     # What is wrong with flags, files and folders is said before anything is painted.
-    _control(options, _stacked(given), keep).check(len(styles))
-    _check_files(planned, options)
+    keep = given.get(options.keep)
+    _control(options, _laid_over(given, options), keep).check(len(styles))
+    stems = _check_files(planned, options)
     began = time.monotonic()
     done, skipped = [], []
     for job in planned:
         try:
-            content, profile = _read(job.source)
+            content, profile = stylize_files.read(job.source)
+            _check_size(job.source, content, options)
         except files.ImageFileError as error:
             if options.on_bad_image == "error":
                 raise
             skipped.append({"input": str(job.source), "reason": str(error)})
             continue
-        found = _stacked(given)
+        _say_what_is_stretched(given, content, job.source)
+        found = _laid_over(given, options)
         if found is None:
             found = _auto_masks(options, content, len(styles))
-        control = _control(options, found, keep)
-        done.append(_process(job, content, profile, styles, control, options))
+        entry = _process(
+            job,
+            content,
+            profile,
+            styles,
+            control=_control(options, found, keep),
+            options=options,
+            snapshots=stems.get(job.source),
+        )
+        done.append(entry)
     for entry in skipped:
         print(f"skipped: {entry['reason']}", file=sys.stderr)
     if not done:
-        raise UsageError(f"none of {len(planned)} pictures could be read")
+        raise UsageError(f"none of {jobs.pictures(len(planned))} could be painted")
     seconds = time.monotonic() - began
-    if not options.json and options.out != _PIPE:
+    if not options.json and options.out != stylize_files.PIPE:
         left_out = f", {len(skipped)} skipped" if skipped else ""
-        print(f"{len(done)} pictures in {options.out}{left_out}, {seconds:.1f} s")
+        many = jobs.pictures(len(done))
+        print(f"{many} in {options.out}{left_out}, {seconds:.1f} s")
     return {
         "method": options.method,
         "styles": list(options.style),
@@ -140,12 +152,65 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _check_files(planned: list[jobs.Job], options: Options) -> None:
+def _check_flags(options: Options, arguments: Sequence[str]) -> None:
+    if not arguments:
+        raise UsageError(f"expected pictures to paint; usage: {USAGE}")
+    if not options.style:
+        raise UsageError("expected --style=PICTURE, got none")
+    if options.mask and options.auto_mask != "none":
+        raise UsageError("expected --mask or --auto_mask, got both; drop one")
+    if options.out == stylize_files.PIPE and (options.json or options.explain):
+        raise UsageError("--out=- writes the picture alone; drop --json, --explain")
+    if options.size < 0:
+        raise UsageError(
+            f"size: expected pixels, or 0 for the content's, got {options.size}"
+        )
+
+
+def _mask_files(options: Options) -> list[str]:
+    return [*options.mask, *([options.keep] if options.keep else [])]
+
+
+def _laid_over(given: dict[str, np.ndarray], options: Options) -> np.ndarray | None:
+    return stylize_files.stacked([given[path] for path in options.mask])
+
+
+def _say_what_is_stretched(
+    given: dict[str, np.ndarray], content: np.ndarray, source: Path
+) -> None:
+    shapes = {path: mask.shape for path, mask in given.items()}
+    for path in stylize_files.stretched(shapes, content.shape[:2]):
+        print(
+            f"note: {path} has other proportions than {source} and is"
+            " stretched over it",
+            file=sys.stderr,
+        )
+
+
+def _check_files(planned: list[jobs.Job], options: Options) -> dict[Path, Path]:
+    """Beginnings of the snapshots' names; refuses files before any work is done."""
     if options.on_bad_image == "error" and len(planned) > 1:
         for job in planned:
-            files.read(job.source)
-    if options.out != _PIPE:
+            _check_size(job.source, files.read(job.source), options)
+    if options.out != stylize_files.PIPE:
         jobs.make_folders([job.target for job in planned])
+    if not options.snapshots:
+        return {}
+    folder = Path(options.snapshots).expanduser()
+    return stylize_files.snapshot_stems(planned, folder, force=options.force)
+
+
+def _check_size(source: Path, content: np.ndarray, options: Options) -> None:
+    """Refuses pictures of which the network leaves nothing, at the size they get."""
+    size = options.size or max(content.shape[:2])
+    feature_fn = gatys.features(_config(options))
+    try:
+        jax.eval_shape(
+            lambda x: feature_fn(fit_longer_side(x, size)),
+            jax.ShapeDtypeStruct((1, *content.shape), np.float32),
+        )
+    except ValueError as error:
+        raise files.ImageFileError(f"{source}: {error}") from None
 
 
 def _process(
@@ -153,12 +218,14 @@ def _process(
     content: np.ndarray,
     profile: bytes | None,
     styles: list[np.ndarray],
+    *,
     control: StyleControl,
     options: Options,
+    snapshots: Path | None,
 ) -> dict[str, Any]:
     """What is reported of one picture, once it is painted and written."""
-    painted = _paint(content, styles, control, options, job)
-    entry = _write(job, painted, profile)
+    painted = _paint(content, styles, control, options, job, snapshots)
+    entry = stylize_files.write(job, painted, profile)
     if options.explain:
         entry |= account.explain(
             painted,
@@ -167,108 +234,9 @@ def _process(
             control,
             _config(options),
             job.target,
-            names=_names(options.style),
+            names=stylize_files.style_names(options.style),
         )
     return entry
-
-
-def plan(arguments: Sequence[str], options: Options) -> list[jobs.Job]:
-    """Where each painted picture goes.
-
-    Args:
-        arguments: files, folders, globs, or - alone.
-        options: `out` and `force`.
-
-    Returns:
-        One job per picture.
-
-    Raises:
-        UsageError: results that exist, would replace an input or have no place, or
-            masks that are both given and asked for.
-    """
-    if options.mask and options.auto_mask != "none":
-        raise UsageError("expected --mask or --auto_mask, got both; drop one")
-    out = Path(options.out).expanduser()
-    suffix = out.suffix.lower()
-    is_file = suffix in jobs.KEPT_SUFFIXES and not out.is_dir()
-    if suffix in files.IMAGE_SUFFIXES - jobs.KEPT_SUFFIXES and not out.is_dir():
-        written = ", ".join(sorted(jobs.KEPT_SUFFIXES))
-        raise UsageError(f"--out={options.out}: expected a folder or one of {written}")
-    if _PIPE in arguments and len(arguments) > 1:
-        raise UsageError("expected - alone, for one picture on standard input")
-    if list(arguments) == [_PIPE]:
-        planned = [jobs.Job(Path(_PIPE), out if is_file else out / "stdin.png")]
-    elif is_file or options.out == _PIPE:
-        planned = jobs.plan(arguments, Path(".stylejax-nowhere"))
-        if len(planned) > 1:
-            raise UsageError(
-                f"expected one picture for --out={options.out}, got {len(planned)};"
-                " name a folder"
-            )
-        planned = [dataclasses.replace(planned[0], target=out)]
-    else:
-        planned = jobs.plan(arguments, out)
-    if options.out == _PIPE:
-        if options.json or options.explain:
-            raise UsageError("--out=- writes the picture alone; drop --json, --explain")
-        return [dataclasses.replace(job, target=Path(_PIPE)) for job in planned]
-    outputs = [job.target for job in planned]
-    if options.explain:
-        outputs += [account.drawing_path(job.target) for job in planned]
-    pictures = [
-        *options.style,
-        *options.mask,
-        *([options.keep] if options.keep else []),
-    ]
-    inputs = [job.source for job in planned] + [Path(name) for name in pictures]
-    jobs.check(outputs, inputs, force=options.force)
-    return planned
-
-
-def _read(source: Path) -> tuple[np.ndarray, bytes | None]:
-    """A picture and its colour profile.
-
-    The painted pixels are in the content's colour space, whatever that is; so its
-    profile goes with them. The EXIF orientation has been applied and is left behind.
-    """
-    if source == Path(_PIPE):
-        data = sys.stdin.buffer.read()
-        return files.from_bytes(data, name="standard input"), files.icc_profile(data)
-    return files.read(source), files.icc_profile(source)
-
-
-def _mask(path: str) -> np.ndarray:
-    """(h, w) in [0, 1]: the mean of the picture's channels; what is clear is 0."""
-    mask = files.read(path, background=0.0).mean(axis=-1)
-    if not mask.any():
-        raise UsageError(f"{path} is black all over: a mask is white where it holds")
-    return mask
-
-
-def _stacked(found: list[np.ndarray]) -> np.ndarray | None:
-    """Masks of any sizes as one array, each stretched over the largest size."""
-    if not found:
-        return None
-    size_hw = tuple(max(mask.shape[i] for mask in found) for i in (0, 1))
-    return np.concatenate(
-        [
-            np.asarray(controls.resize_map(jnp.asarray(mask)[None], size_hw))
-            for mask in found
-        ]
-    )
-
-
-def _names(paths: Sequence[str]) -> list[str]:
-    """Names of the style files, told apart by a number where they are taken."""
-    # The first are what an account calls the content's own style and other terms.
-    names = [terms.CONTENT_STYLE, "range", "total_variation"]
-    reserved = len(names)
-    for stem in (Path(path).stem for path in paths):
-        name, number = stem, 2
-        while name in names:
-            name, number = f"{stem}-{number}", number + 1
-        names.append(name)
-    return names[reserved:]
 
 
 def _auto_masks(options: Options, content: np.ndarray, count: int) -> Any:
@@ -304,9 +272,10 @@ def _paint(
     control: StyleControl,
     options: Options,
     job: jobs.Job,
+    snapshots: Path | None,
 ) -> np.ndarray:
     config = _config(options)
-    quiet = options.json or options.out == _PIPE
+    quiet = options.json or options.out == stylize_files.PIPE
     with contextlib.closing(
         tqdm.tqdm(unit="step", desc=job.source.name, disable=quiet or None)
     ) as bar:
@@ -316,10 +285,10 @@ def _paint(
             steps = progress.scale * progress.num_iterations + progress.iteration
             bar.set_postfix(loss=f"{float(progress.loss[0]):.3g}", refresh=False)
             bar.update(steps - bar.n)
-            if options.snapshots:
-                name = f"{job.target.stem}-{progress.scale}-{progress.iteration:04}.png"
+            if snapshots is not None:
+                name = f"{snapshots.name}-{progress.scale}-{progress.iteration:04}.png"
                 shown = np.asarray(progress.images)[0]
-                files.write(Path(options.snapshots).expanduser() / name, shown)
+                files.write(snapshots.with_name(name), shown)
 
         return np.asarray(
             stylization.stylize(
@@ -333,17 +302,3 @@ def _paint(
                 on_progress=show,
             )
         )
-
-
-def _write(job: jobs.Job, painted: np.ndarray, profile: bytes | None) -> dict[str, Any]:
-    if job.target == Path(_PIPE):
-        data = files.to_bytes(painted, suffix=".png", icc_profile=profile)
-        sys.stdout.buffer.write(data)
-    else:
-        files.write(job.target, painted, icc_profile=profile)
-    height, width = painted.shape[:2]
-    return {
-        "input": str(job.source),
-        "output": str(job.target),
-        "size": [width, height],
-    }

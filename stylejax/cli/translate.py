@@ -81,7 +81,8 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     seconds = time.monotonic() - began
     if not options.json:
         left_out = f", {len(skipped)} skipped" if skipped else ""
-        print(f"{len(translated)} pictures in {options.out}{left_out}, {seconds:.1f} s")
+        many = picture_jobs.pictures(len(translated))
+        print(f"{many} in {options.out}{left_out}, {seconds:.1f} s")
     return {
         "checkpoint": checkpoint,
         "direction": options.direction,

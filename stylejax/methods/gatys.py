@@ -109,10 +109,18 @@ class GatysConfig:
         }
         for name, choices in known.items():
             check_choice(getattr(self, name), choices=choices, name=name)
-        for name in ("num_iterations", "check_every", "min_side", "learning_rate"):
+        counts = ("num_iterations", "check_every", "min_side", "memory_size")
+        for name in (*counts, "learning_rate"):
             check_positive(getattr(self, name), name=name)
+        for name in counts:
+            if not isinstance(value := getattr(self, name), int):
+                raise ValueError(f"{name}: expected a whole number, got {value}")
+        if not 1 < self.scale_factor < float("inf"):
+            raise ValueError(
+                f"scale_factor: expected a number above 1, got {self.scale_factor}"
+            )
         weights = ("content_weight", "style_weight", "variation_weight", "range_weight")
-        for name in weights:
+        for name in (*weights, "noise", "tolerance"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
                 raise ValueError(
                     f"{name}: expected a number of at least 0, got {value}"
@@ -158,7 +166,9 @@ def features(config: GatysConfig) -> FeatureFn:
       ValueError: a tap the weights do not reach.
     """
     taps = tuple(dict.fromkeys((*config.style_layers, *config.content_layers)))
-    return _features(config.features, taps, config.padding, config.pooling)
+    return vgg.features(
+        config.features, taps, padding_mode=config.padding, pooling=config.pooling
+    )
 
 
 def config_for(name_or_path: str) -> GatysConfig:
@@ -173,22 +183,11 @@ def config_for(name_or_path: str) -> GatysConfig:
     Raises:
       ValueError: weights that end before relu4_2, the content layer.
     """
-    taps = _weights(name_or_path).taps()
+    taps = vgg.load_cached(name_or_path).taps()
     layers = tuple(f"relu{i}_1" for i in range(1, 6) if f"relu{i}_1" in taps)
     config = GatysConfig(features=name_or_path, style_layers=layers)
     features(config)
     return config
-
-
-@functools.lru_cache(maxsize=8)
-def _features(name: str, taps: tuple, padding: str, pooling: str) -> FeatureFn:
-    weights = _weights(name)
-    return vgg.feature_fn(weights, taps, padding_mode=padding, pooling=pooling)
-
-
-@functools.lru_cache(maxsize=2)
-def _weights(name: str) -> vgg.VGGWeights:
-    return vgg.load(name)
 
 
 def make_targets(

@@ -60,8 +60,11 @@ def self_similarity(
         columns = min(max(1, math.floor(w * scale)), max_positions)
         x = jax.image.resize(x, (b, rows, columns, c), "linear", antialias=True)
     vectors = positions(x)
-    norms = jnp.linalg.norm(vectors, axis=2, keepdims=True)
-    units = vectors / jnp.maximum(norms, _EPSILON)
+    squares = jnp.sum(jnp.square(vectors), axis=2, keepdims=True)
+    # The root has no slope at 0, so a zero vector never enters it.
+    is_zero = squares <= _EPSILON**2
+    norms = jnp.sqrt(jnp.where(is_zero, 1.0, squares))
+    units = jnp.where(is_zero, 0.0, vectors / norms)
     return jnp.clip(jnp.einsum("bnc,bmc->bnm", units, units), -1.0, 1.0)
 
 
@@ -196,10 +199,12 @@ def layout_similarity(
         )
         product = jnp.sum(first * second, axis=(1, 2))
         sizes = (jnp.sum(jnp.square(z), axis=(1, 2)) for z in (first, second))
-        scale = jnp.sqrt(math.prod(sizes, start=jnp.ones(())))
-        # What is left of a layout without contrast is rounding, which correlates.
-        has_contrast = scale > _CONTRAST * first.shape[1] * first.shape[2]
-        correlation = product / jnp.where(has_contrast, scale, 1.0)
+        squares = math.prod(sizes, start=jnp.ones(()))
+        # What is left of a layout without contrast is rounding, which correlates; and
+        # the root has no slope at 0.
+        least = _CONTRAST * first.shape[1] * first.shape[2]
+        has_contrast = squares > least**2
+        correlation = product / jnp.sqrt(jnp.where(has_contrast, squares, 1.0))
         return jnp.where(has_contrast, jnp.clip(correlation, -1.0, 1.0), 0.0)
 
     return over_layers(of_layer, features, target, layer_weights=layer_weights)

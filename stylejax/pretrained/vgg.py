@@ -235,10 +235,80 @@ def feature_fn(
         width=weights.width,
         dtype=jnp.dtype(dtype),
     )
-    variables = jax.tree.map(jnp.asarray, dict(weights.variables))
+    # Arrays also where the caller is being traced: the function may outlive the trace.
+    with jax.ensure_compile_time_eval():
+        variables = jax.tree.map(jnp.asarray, dict(weights.variables))
     return functools.partial(
         _features, network, variables, PREPROCESSINGS[weights.preprocessing]
     )
+
+
+def load_cached(name_or_path: str | os.PathLike) -> VGGWeights:
+    """The weights of a VGG; read again only where the file has changed.
+
+    Args:
+        name_or_path: as `load` takes it.
+
+    Returns:
+        `VGGWeights`, in float32: the same object for the same file.
+
+    Raises:
+        FileNotFoundError: as `load`.
+        ValueError: as `load`.
+        ImportError: as `load`.
+    """
+    return _load_once(os.fspath(name_or_path), _state(name_or_path))
+
+
+def features(
+    name_or_path: str | os.PathLike,
+    taps: Sequence[str],
+    *,
+    padding_mode: str = "zero",
+    pooling: str = "max",
+) -> Callable[[Image], Features]:
+    """The `feature_fn` of some weights, and the same one each time it is asked for.
+
+    So what was compiled for it is found again, see `jax.jit`.
+
+    Args:
+        name_or_path: as `load` takes it.
+        taps: as `feature_fn` takes them.
+        padding_mode: as `feature_fn` takes it.
+        pooling: as `feature_fn` takes it.
+
+    Returns:
+        Function of pictures (b, h, w, 3), RGB in [0, 1], to their maps by tap.
+
+    Raises:
+        FileNotFoundError: as `load`.
+        ValueError: as `load` and `feature_fn`.
+        ImportError: as `load`.
+    """
+    name, state = os.fspath(name_or_path), _state(name_or_path)
+    return _features_once(name, state, tuple(taps), padding_mode, pooling)
+
+
+def _state(name_or_path: str | os.PathLike) -> tuple[int, ...]:
+    """What changes when a file does; () where a name stands for one."""
+    try:
+        found = _locate(os.fspath(name_or_path))[0].stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@functools.lru_cache(maxsize=2)
+def _load_once(name: str, state: tuple[int, ...]) -> VGGWeights:
+    return load(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _features_once(
+    name: str, state: tuple[int, ...], taps: tuple, padding_mode: str, pooling: str
+) -> Callable[[Image], Features]:
+    weights = _load_once(name, state)
+    return feature_fn(weights, taps, padding_mode=padding_mode, pooling=pooling)
 
 
 def _features(

@@ -115,9 +115,9 @@ def test_a_content_that_goes_away_while_it_is_painted_costs_nothing(
 ):
     paint = stylize._paint
 
-    def paint_and_remove(content, styles, control, options, job):
+    def paint_and_remove(content, styles, control, options, job, *rest):
         job.source.unlink()
-        return paint(content, styles, control, options, job)
+        return paint(content, styles, control, options, job, *rest)
 
     monkeypatch.setattr(stylize, "_paint", paint_and_remove)
     assert status(*GOOD, "--size=16", "--out=out.png") == 0
@@ -128,11 +128,6 @@ def test_home_is_understood_where_results_go(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder / "home"))
     assert status(*GOOD, "--size=16", "--out=~/a.png") == 0
     assert (folder / "home" / "a.png").exists()
-
-
-def test_styles_of_one_name_are_told_apart():
-    found = stylize._names(["a/x.png", "b/x.png", "x-2.png", "content.png"])
-    assert found == ["x", "x-2", "x-2-2", "content-2"]
 
 
 def test_from_standard_input_to_standard_output(folder, monkeypatch, capsysbinary):
@@ -246,6 +241,9 @@ def test_a_broken_picture_stops_or_is_skipped(folder, capsys):
         ([*GOOD, "--size=1"], "use larger pictures"),
         (["in/a.png", "--style=in"], "the folder"),
         (["in/a.png", "--style=style.png", "--size=-4"], "size"),
+        (["", "--style=style.png"], "got an empty name"),
+        ([*GOOD, "--out="], "got an empty name"),
+        ([*GOOD, "--snapshots=style.png"], "cannot write into 'style.png'"),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, message, folder, capsys):
@@ -271,3 +269,47 @@ def test_snapshots_show_the_way(folder):
     (snapshot,) = (folder / "way").iterdir()
     assert snapshot.name == "o-0-0002.png"
     np.testing.assert_allclose(files.read(snapshot), files.read("o.png"), atol=1 / 254)
+
+
+def test_snapshots_cost_no_file(folder, capsys):
+    files.write("way/o-0-0002.png", np.zeros((3, 3, 3)))
+    files.write("way/on-0-0002.png", np.zeros((3, 3, 3)))
+    command = [*GOOD, "--size=16", "--out=o.png", "--snapshots=way"]
+    assert status(*command) == 2
+    assert "o-0-0002.png exists; choose another --snaps" in capsys.readouterr().err
+    assert files.read("way/o-0-0002.png").shape == (3, 3, 3)
+    assert status(*command, "--force") == 0
+    assert files.read("way/o-0-0002.png").shape == (11, 16, 3)
+    assert files.read("way/on-0-0002.png").shape == (3, 3, 3)
+
+
+def test_snapshots_of_pictures_of_one_name_are_told_apart(folder):
+    files.write("in/deep/a.png", files.read("in/a.png"))
+    command = ["in", "--style=style.png", "--size=16", "--snapshots=way"]
+    assert status(*command) == 0
+    found = sorted(path.name for path in (folder / "way").iterdir())
+    assert found == ["a-0-0002.png", "a-2-0-0002.png", "b-0-0002.png"]
+
+
+def test_a_picture_too_thin_stops_or_is_skipped(folder, capsys):
+    files.write("in/thin.png", np.full((1, 200, 3), 0.5, np.float32))
+    command = ["in", "--style=style.png", "--size=16", "--out=out"]
+    assert status(*command) == 2
+    assert "in/thin.png: " in capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert status(*command, "--on_bad_image=skip", "--json") == 0
+    found = capsys.readouterr()
+    assert len(json.loads(found.out)["stylized"]) == 2
+    assert "skipped: in/thin.png: " in found.err
+
+
+def test_masks_of_other_proportions_are_said_to_be_stretched(folder, capsys):
+    files.write("wide.png", np.ones((10, 30, 3), np.float32))
+    files.write("like.png", np.ones((40, 60, 3), np.float32))
+    command = [*GOOD, "--size=16", "--force"]
+    assert status(*command, "--mask=wide.png") == 0
+    assert "note: wide.png has other proportions" in capsys.readouterr().err
+    assert status(*command, "--mask=like.png", "--keep=like.png") == 0
+    found = capsys.readouterr()
+    assert "note:" not in found.err
+    assert "1 picture in stylized" in found.out

@@ -1,5 +1,6 @@
 """Structure against NumPy; what it is blind to, and how much memory it takes."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -68,6 +69,20 @@ def test_a_reduced_layout_still_shows_what_lies_where():
     found = structure.self_similarity(half, max_positions=16)[0].reshape(4, 4, 4, 4)
     np.testing.assert_allclose(found[:, 0, :, 0], 1.0, atol=1e-5)
     np.testing.assert_allclose(found[:, 0, :, 3], 0.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "measure", [structure.structure_similarity, structure.structure_distance]
+)
+def test_gradients_are_finite_where_feature_vectors_vanish(measure, pair):
+    x, y = (jnp.asarray(z).at[:, 2:4].set(0.0) for z in pair)
+    gradient = jax.grad(lambda z: measure(z, y, feature_fn=pixels).sum())(x)
+    assert jnp.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[:, 2:4], 0.0)
+    assert jnp.abs(gradient[:, 4:]).max() > 1e-3
+    black = jnp.zeros_like(x)
+    gradient = jax.grad(lambda z: measure(z, y, feature_fn=pixels).sum())(black)
+    np.testing.assert_array_equal(gradient, 0.0)
 
 
 def test_pictures_of_one_colour_have_no_layout(pair):

@@ -85,6 +85,43 @@ def test_weights_from_a_file_give_the_reference_features(tmp_path, batch_norm):
     np.testing.assert_allclose(maps["relu3_2"], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_features_are_kept_until_their_file_changes(tmp_path, generator):
+    path = tmp_path / "vgg11.safetensors"
+
+    def save(seed):
+        drawn = np.random.default_rng(seed)
+        tensors = {
+            name: drawn.normal(0, 0.1, value.shape).astype(np.float32)
+            for name, value in vgg_goldens.weights("vgg11", False).items()
+        }
+        found = vgg_names.convert(tensors)
+        safetensors_io.save_params(path, found.variables, metadata={}, dtype="float32")
+
+    save(0)
+    first = vgg.features(path, ["relu1_1"])
+    assert vgg.features(str(path), ("relu1_1",)) is first
+    assert vgg.features(path, ["relu1_1"], pooling="average") is not first
+    assert vgg.load_cached(path) is vgg.load_cached(path)
+    save(1)
+    second = vgg.features(path, ["relu1_1"])
+    image = jnp.float32(generator.uniform(size=(1, 8, 8, 3)))
+    expected = vgg.feature_fn(vgg.load(path), ["relu1_1"])(image)["relu1_1"]
+    np.testing.assert_array_equal(second(image)["relu1_1"], expected)
+    assert np.abs(first(image)["relu1_1"] - expected).max() > 0.01
+
+
+def test_features_asked_for_inside_a_trace_outlive_it():
+    image = jnp.full((1, 8, 8, 3), 0.3)
+
+    @jax.jit
+    def inside(x):
+        return vgg.features("vgg16", ["conv1_1"], padding_mode="replicate")(x)
+
+    inside(image)
+    feature_fn = vgg.features("vgg16", ["conv1_1"], padding_mode="replicate")
+    assert feature_fn(image)["conv1_1"].shape == (1, 8, 8, 64)
+
+
 def test_the_usual_preprocessing_follows_the_naming_and_a_flag_wins(tmp_path):
     tensors = vgg_goldens.weights("vgg11", False)
     import safetensors.numpy
