@@ -156,6 +156,46 @@ def test_the_guided_path_moves_what_matters_least_first():
     np.testing.assert_allclose(near.map[0, 0], [51, 50], atol=1.0)
 
 
+def test_the_guided_path_stays_near_the_straight_one_on_both_sides():
+    seen = []
+
+    def watched(images):
+        jax.debug.callback(lambda x: seen.append(np.asarray(x)), images)
+        return cubic(images)
+
+    steps, distance = 20, 0.06
+    guided_gradients(
+        watched, IMAGE, baseline=START, num_steps=steps, max_distance=distance
+    )
+    jax.effects_barrier()
+    ends = np.asarray(IMAGE), np.asarray(START)
+    is_moving = np.abs(ends[0] - ends[1]) > 0.05
+    places = [((x - ends[1]) / (ends[0] - ends[1]))[0][is_moving] for x in seen]
+    inner = [x for x in places if 1e-3 < x.mean() < 1 - 1e-3]
+    assert len(inner) == steps - 1
+    for i, place in enumerate(sorted(inner, key=np.mean)):
+        alpha = (i + 1) / steps
+        away = place - alpha
+        assert np.abs(away).max() <= distance + 1e-3
+        # Both bounds are reached: some values wait, others hurry.
+        assert away.min() < -0.9 * min(distance, alpha)
+        assert away.max() > 0.9 * min(distance, 1 - alpha)
+
+
+def test_the_last_guided_step_arrives_whatever_was_rounded():
+    """The way of the first value is 10^8 times the others': their budget is rounding."""
+    image = jnp.full((2, 4, 3), 1e-4).at[0, 0, 0].set(1e4)
+    weights = jnp.full((2, 4, 3), 1e6).at[0, 0, 0].set(0.0)
+    found = guided_gradients(
+        lambda x: (weights[None] * x).sum(axis=(1, 2, 3)),
+        image,
+        baseline="zero",
+        num_steps=7,
+        max_distance=1.0,
+    )
+    np.testing.assert_allclose(found.map, weights * image, rtol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"num_steps": 0}, {"max_distance": 0.0}])
 def test_impossible_steps_are_refused(options):
     with pytest.raises(ValueError, match="guided gradients: expected"):
