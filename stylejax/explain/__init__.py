@@ -38,6 +38,7 @@ _LAZY = {
     ),
     "scalars": "Named Scalar named",
     # Attribution to pixels and regions.
+    "attribution_batch": "BatchAttribution batch_attribution",
     "curves": "blur_curve curve_gradients guided_gradients statistics_curve",
     "effective_field": "closed_form_shares project_cells",
     "energy_maps": "centroid diffusion_index energy_inside energy_radii",

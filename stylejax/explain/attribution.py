@@ -19,8 +19,9 @@ from stylejax.explain.completeness import (
     floor_of,
     measure,
 )
-from stylejax.explain.paths import PROBES, Piece, StraightPath, refine
+from stylejax.explain.paths import PROBES, Piece, StraightPath
 from stylejax.explain.pictures import check_function, one_picture
+from stylejax.explain.refinement import refine
 from stylejax.typing import ScalarFn
 
 # A target already this close to its full change at every probe did its changing in a

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 # Below this share of the target's own size, a change is too small to divide by.
-_FLOOR = 1e-3
+FLOOR = 1e-3
 
 
 class CompletenessWarning(UserWarning):
@@ -96,7 +96,7 @@ def floor_of(target: float, target_baseline: float) -> float:
       >>> floor_of(-5.0, 2.0)
       0.005
     """
-    return _FLOOR * max(abs(target), abs(target_baseline))
+    return FLOOR * max(abs(target), abs(target_baseline))
 
 
 def measure(

@@ -183,7 +183,7 @@ def test_the_guided_path_stays_near_the_straight_one_on_both_sides():
 
 
 def test_the_last_guided_step_arrives_whatever_was_rounded():
-    """The way of the first value is 10^8 times the others': their budget is rounding."""
+    """The first value's way is 10^8 times the others': their budget is rounding."""
     image = jnp.full((2, 4, 3), 1e-4).at[0, 0, 0].set(1e4)
     weights = jnp.full((2, 4, 3), 1e6).at[0, 0, 0].set(0.0)
     found = guided_gradients(
