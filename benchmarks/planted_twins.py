@@ -109,6 +109,10 @@ def study(kind, key, *, models, steps, pictures):
         mask = mark_mask(cells[i])
         maps = maps_of(one, with_mark)
         inside = jax.vmap(lambda m, mask=mask: planted.mark_share(m, mask).share)(maps)
+        clean_maps = maps_of(one, clean)
+        outside = jax.vmap(lambda m, mask=mask: planted.mark_share(m, mask).share)(
+            clean_maps
+        )
         cold = np.asarray(target_of(one)(with_mark) - target_of(one)(clean))
         rows.append(
             {
@@ -118,7 +122,7 @@ def study(kind, key, *, models, steps, pictures):
                 "share": np.asarray(inside, np.float64),
                 "flip": float(cold.mean()),
                 "shares": shares_of(maps),
-                "clean_shares": shares_of(maps_of(one, clean)),
+                "share_unmarked": np.asarray(outside, np.float64),
                 "params": one,
                 "images": with_mark,
                 "maps": maps,
@@ -151,6 +155,7 @@ def summary(rows, half):
     ]
     planted_shares = np.concatenate([r["share"] for r in rows if r["planted"]])
     clean_shares = np.concatenate([r["share"] for r in rows if not r["planted"]])
+    unmarked = np.concatenate([r["share_unmarked"] for r in rows if r["planted"]])
     return {
         "models": len(rows),
         "pictures": len(rows[0]["share"]),
@@ -158,6 +163,7 @@ def summary(rows, half):
         "share_planted": float(planted_shares.mean()),
         "share_planted_at_least_half": float((planted_shares >= 0.5).mean()),
         "share_clean_twin": float(clean_shares.mean()),
+        "share_unmarked": float(unmarked.mean()),
         "flip_planted": float(np.mean([r["flip"] for r in rows if r["planted"]])),
         "flip_clean": float(
             np.mean([abs(r["flip"]) for r in rows if not r["planted"]])

@@ -106,6 +106,10 @@ def planted_twins(report):
                 found["share_planted"],
             ),
             (f"{kind} mark: the same, clean twins", found["share_clean_twin"]),
+            (
+                f"{kind} mark: its place in pictures without it, planted models",
+                found["share_unmarked"],
+            ),
             (f"{kind} mark: its share of the area", found["area"]),
             (
                 f"{kind} mark: what it does to the output, planted",
