@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from benchmarks.planted_world import (
+from benchmarks.worlds.planted import (
     GRID,
     LABELS,
     MARK,

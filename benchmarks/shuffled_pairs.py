@@ -2,7 +2,7 @@
 
     python -m benchmarks.shuffled_pairs
 
-The models of a pair see pictures of one kind (those of `benchmarks/planted_world.py`,
+The models of a pair see pictures of one kind (those of `benchmarks/worlds/planted.py`,
 unmarked); one learns the colour that belongs to each picture, the other that of another
 picture, so that nothing in its input helps. An explainer that shows what was learned
 must give the two different maps (Adebayo et al. 2018), whether they started from the
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from benchmarks import planted_world as world
+from benchmarks.worlds import planted as world
 from stylejax.cli.flags import refuse_arguments, run_app
 from stylejax.explain.baselines import blur_baseline
 from stylejax.explain.controls import sobel_explainer
@@ -34,7 +34,7 @@ _OUT = flags.DEFINE_string("out", "benchmarks/results/shuffled_pairs.json", "JSO
 
 
 def loss(params, key, is_shuffled, amplitude):
-    """As `planted_world.loss`, without marks; colours of other pictures if shuffled."""
+    """The loss of `world`, without marks; colours of other pictures if shuffled."""
     images, grey = world.draw(key, world.BATCH)
     grey = jnp.where(is_shuffled, jnp.roll(grey, world.BATCH // 2), grey)
     goal = world.painted(images, grey, jnp.zeros(world.BATCH, bool))

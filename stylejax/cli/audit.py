@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -76,7 +75,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         raise UsageError(
             f"num_images: expected at least {LEAST}, got {options.num_images}"
         )
-    place = Path(options.out).expanduser()
+    place = jobs.folder(options.out)
     outputs = [place / name for name in ("audit.json", "structure.png")]
     jobs.check(outputs, [], force=options.force)
     model = api.load(arguments[0], step=parse_step(options.step))

@@ -103,7 +103,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     targets = [explain.parse_target(text) for text in options.target]
     grid = parse_grid(options.regions)
     baseline = _baseline(options.baseline)
-    planned = jobs.plan(inputs, Path(options.out))
+    planned = jobs.plan(inputs, jobs.folder(options.out))
     outputs = [
         path for job in planned for path in figures.paths(job.target, bool(grid))
     ]

@@ -22,6 +22,27 @@ class Job:
     target: Path
 
 
+def folder(out: str) -> Path:
+    """Where results go.
+
+    Args:
+        out: what the user named.
+
+    Returns:
+        The path, with the home folder in the place of ~.
+
+    Raises:
+        UsageError: an empty name.
+
+    Example:
+        >>> folder("solid").name
+        'solid'
+    """
+    if not out:
+        raise UsageError("--out: expected a folder or a file, got an empty name")
+    return Path(out).expanduser()
+
+
 def plan(inputs: Sequence[str], out: Path) -> list[Job]:
     """Where each picture goes: its name and its folders below the input are kept.
 

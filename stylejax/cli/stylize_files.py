@@ -43,10 +43,8 @@ def plan(
     Raises:
         UsageError: results that exist, would replace an input or have no place.
     """
-    folder = Path(out).expanduser()
+    folder = jobs.folder(out)
     suffix = folder.suffix.lower()
-    if not out:
-        raise UsageError("--out: expected a folder or a file, got an empty name")
     is_file = suffix in jobs.KEPT_SUFFIXES and not folder.is_dir()
     if suffix in files.IMAGE_SUFFIXES - jobs.KEPT_SUFFIXES and not folder.is_dir():
         written = ", ".join(sorted(jobs.KEPT_SUFFIXES))

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +24,7 @@ class Options:
     Attributes:
         out: folder of the translated pictures; it is made.
         direction: AtoB or BtoA.
+        force: replace files that are there.
         on_bad_image: error stops at a picture that cannot be read, skip leaves it out.
         step: of a training, the checkpoint to use: a number or best; empty: the newest.
         json: print what was done as JSON.
@@ -33,6 +33,7 @@ class Options:
 
     out: str = "translated"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
+    force: bool = False
     on_bad_image: Literal["error", "skip"] = "error"
     step: str = ""
     json: bool = False
@@ -50,15 +51,18 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         Dictionary with `translated`, `skipped`, `seconds` and what was asked for.
 
     Raises:
-        UsageError: too few arguments, an output that is an input, or no picture that
-            could be read.
+        UsageError: too few arguments, an output that exists or is an input, or no
+            picture that could be read.
         ValueError: a broken picture or checkpoint.
         FileNotFoundError: one that is not there.
     """
     if len(arguments) < 2:
         raise UsageError(f"expected a checkpoint and pictures; usage: {USAGE}")
     checkpoint, *inputs = arguments
-    jobs = picture_jobs.plan(inputs, Path(options.out))
+    jobs = picture_jobs.plan(inputs, picture_jobs.folder(options.out))
+    outputs = [job.target for job in jobs]
+    picture_jobs.check(outputs, [job.source for job in jobs], force=options.force)
+    picture_jobs.make_folders(outputs)
     model = api.load(checkpoint, step=parse_step(options.step))
     began = time.monotonic()
     translated, skipped = [], []

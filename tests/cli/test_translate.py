@@ -120,7 +120,7 @@ def test_a_bad_picture_stops_or_is_skipped(folder, small_model, capsys):
     error = capsys.readouterr().err
     assert error.startswith("stylejax translate: ") and "aa.png" in error
     assert error.count("\n") == 1
-    assert status(*arguments, "--on_bad_image=skip") == 0
+    assert status(*arguments, "--on_bad_image=skip", "--force") == 0
     captured = capsys.readouterr()
     assert "aa.png" in captured.err and "3 pictures" in captured.out
     assert "1 skipped" in captured.out
@@ -158,3 +158,22 @@ def test_a_folder_of_outputs_alone_is_refused(tmp_path):
     files.write(tmp_path / "out" / "x.png", picture(0))
     with pytest.raises(UsageError, match="outside"):
         jobs.plan([str(tmp_path)], tmp_path / "out")
+
+
+def test_nothing_is_replaced_without_force(folder, small_model, capsys):
+    path, _ = small_model
+    files.write(folder / "out" / "a.png", picture(9, (3, 3, 3)))
+    command = [path, folder / "in", f"--out={folder / 'out'}"]
+    assert status(*command) == 2
+    assert (
+        "a.png exists; choose another --out or add --force" in capsys.readouterr().err
+    )
+    assert names(folder / "out") == ["a.png"]
+    assert files.read(folder / "out" / "a.png").shape == (3, 3, 3)
+    assert status(*command, "--force") == 0
+    assert files.read(folder / "out" / "a.png").shape == (12, 16, 3)
+
+
+def test_a_folder_without_a_name_is_refused(folder, small_model, capsys):
+    assert status(small_model[0], folder / "in", "--out=") == 2
+    assert "got an empty name" in capsys.readouterr().err
