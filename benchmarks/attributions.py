@@ -35,14 +35,14 @@ RED = explain.region_mean("red", box=(8, 8, 12, 12))
 
 
 def conv(x, kernel, *, stride=1):
-    """A convolution with zero padding, as torch has it."""
+    """A convolution with reflecting borders, as CycleGAN has them.
+
+    So a constant picture stays constant, and a norm after it cancels its size.
+    """
     pad = kernel.shape[0] // 2
+    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
     return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
@@ -200,15 +200,19 @@ def captum_figures():
     weights = kernels(3)
     layers = [torch.tensor(np.array(w.transpose(3, 2, 0, 1))) for w in weights]
 
+    def torch_conv(x, kernel):
+        pads = [kernel.shape[-1] // 2] * 4
+        padded = torch.nn.functional.pad(x, pads, mode="reflect")
+        return torch.nn.functional.conv2d(padded, kernel)
+
     def torch_net(images, norm):
         x = images * 2 - 1
         for kernel in layers[:-1]:
-            x = torch.nn.functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+            x = torch_conv(x, kernel)
             if norm:
                 x = torch.nn.functional.instance_norm(x, eps=1e-5)
             x = torch.nn.functional.silu(x)
-        kernel = layers[-1]
-        x = torch.nn.functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+        x = torch_conv(x, layers[-1])
         return ((torch.tanh(x) + 1) / 2)[:, 0, 8:20, 8:20].mean(dim=(1, 2))
 
     image = picture()
