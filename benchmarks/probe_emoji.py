@@ -3,14 +3,17 @@
     python -m benchmarks.probe_emoji                  # both generators, all layers
     python -m benchmarks.probe_emoji --pictures=120   # a shorter look
 
-Three factors are read by linear probes from each layer's channel means: the emoji's
-group (people, food, …), its mean hue as an angle (R2 of cosine and sine, weighted by
-nothing; greys are left out), and the domain (flat or 3-D, from held-out pairs). Folds
-keep the two pictures of one emoji together. Beside each score: the majority, the same
+Three factors are read by linear probes from each layer's channel moments (mean and
+deviation over the positions; the means alone are the same after every residual block,
+whose last norm takes the mean off what it adds): the emoji's group (people, food, …),
+its mean hue as an angle (R2 of cosine and sine, weighted by nothing; greys are left
+out), and the domain (flat or 3-D, from held-out pairs). Folds keep the two pictures of
+one emoji together. Beside each score: the majority, the same
 probe on the picture's own channel moments, and on the same layer of a network with
 random parameters; and selectivity against a control task where there is one. Reading is
-not using: for the hue, the probe's two directions are projected out of each layer and
-the output's hue is read again, beside the same with random directions.
+not using: for the hue, the two directions that a probe of the means finds are projected
+out of each layer and the output's hue is read again, beside random directions. Every
+other residual block is probed.
 
 Prints one table and writes JSON.
 """
@@ -31,6 +34,7 @@ from stylejax.data import emoji
 from stylejax.explain.activations import activation_paths, edit, record
 from stylejax.explain.probe_directions import project_out
 from stylejax.explain.probe_report import probe_report
+from stylejax.explain.probes import ridge_probe
 from stylejax.explain.random_params import randomize_params
 from stylejax.train.protocol import environment
 
@@ -64,23 +68,27 @@ def layers_of(model, direction, size):
     """The names of the layers that are probed: blocks, not what is inside them."""
     shape = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     names = activation_paths(lambda x: model.translate(x, direction=direction), shape)
-    return [name for name in names if "/" not in name]
+    skipped = {f"block_{i}" for i in range(1, len(names), 2)}
+    return [name for name in names if "/" not in name and name not in skipped]
 
 
-def channel_means(model, direction, names, images):
-    """Layer -> (n, d): each channel's mean over the positions."""
+def channel_moments(model, direction, names, images):
+    """Layer -> (n, 2 d): each channel's mean over the positions, each deviation."""
     translate = record(lambda x: model.translate(x, direction=direction), names=names)
 
     @jax.jit
-    def means(batch):
+    def both(batch):
         found = translate(batch)[1]
-        return {name: x.mean(axis=(1, 2)) for name, x in found.items()}
+        return {
+            name: jnp.concatenate([x.mean(axis=(1, 2)), x.std(axis=(1, 2))], axis=1)
+            for name, x in found.items()
+        }
 
     parts = []
     for begin in range(0, len(images), _BATCH):
         batch = images[begin : begin + _BATCH]
         padded = np.pad(batch, ((0, _BATCH - len(batch)), (0, 0), (0, 0), (0, 0)))
-        found = means(padded)
+        found = both(padded)
         parts.append({k: np.asarray(v)[: len(batch)] for k, v in found.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
@@ -124,7 +132,7 @@ def study(model, random, direction, data):
         data, direction, _PICTURES.value, size
     ).items():
         trained, untrained = (
-            channel_means(m, direction, names, images) for m in (model, random)
+            channel_moments(m, direction, names, images) for m in (model, random)
         )
         for name in names:
             report = probe_report(
@@ -137,7 +145,9 @@ def study(model, random, direction, data):
             )
             entry = row(direction, factor, name, report)
             if factor == "hue":
-                entry["used"] = removal(model, direction, name, report.probe, images)
+                means = trained[name][:, : trained[name].shape[1] // 2]
+                probe = ridge_probe(means, labels, l2=10.0)
+                entry["used"] = removal(model, direction, name, probe, images)
             rows.append(entry)
             print(report.summary(), entry.get("used", ""), flush=True)
     return rows
