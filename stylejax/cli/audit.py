@@ -11,7 +11,7 @@ import numpy as np
 
 from stylejax import api
 from stylejax.cli import jobs
-from stylejax.cli.audits import AUDITS, LEAST, Case, structure_of
+from stylejax.cli.audits import AUDITS, BACK, LEAST, Case, structure_of
 from stylejax.cli.messages import UsageError
 from stylejax.cli.translate import parse_step
 from stylejax.data import sources
@@ -85,7 +85,10 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"checkpoint": arguments[0], "dataset": options.dataset}
     stream = sys.stderr if options.json else sys.stdout
     for name, audit in AUDITS.items():
-        found[name] = audit(case)
+        try:
+            found[name] = audit(case)
+        except ValueError as error:  # one that cannot be done must not cost the others
+            found[name] = dict.fromkeys(BACK, {"summary": f"not done: {error}"})
         for direction, entry in found[name].items():
             print(f"{name}, {direction}: {entry['summary']}", file=stream, flush=True)
     found["pictures"] = len(case.inputs("AtoB"))

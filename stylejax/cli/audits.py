@@ -87,10 +87,10 @@ def audit_steganography(case: Case) -> dict[str, dict[str, Any]]:
         )
         rows[direction] = {
             "verdict": report.verdict,
-            "hidden_share": report.hidden_share,
+            "hidden_share": _finite(report.hidden_share),
             "interval": [float(v) for v in report.interval[:2]],
             "threshold": report.threshold,
-            "clean_error": report.clean_error,
+            "clean_error": _finite(report.clean_error),
             "pictures": report.num_pictures,
             "summary": report.summary(),
         }
@@ -169,9 +169,9 @@ def audit_randomization(case: Case) -> dict[str, dict[str, Any]]:
         last = report.stages[-1]
         rows[direction] = {
             "passes": bool(report.passes),
-            "signed": last.signed.mean,
-            "absolute": last.absolute.mean,
-            "reference_absolute": report.reference.absolute.mean,
+            "signed": _finite(last.signed.mean),
+            "absolute": _finite(last.absolute.mean),
+            "reference_absolute": _finite(report.reference.absolute.mean),
             "draws": case.draws,
             "summary": report.summary(),
         }
@@ -179,7 +179,10 @@ def audit_randomization(case: Case) -> dict[str, dict[str, Any]]:
 
 
 def audit_probes(case: Case) -> dict[str, dict[str, Any]]:
-    """What linear probes read from the middle layer's channel means.
+    """What linear probes read from the middle layer's channel means and deviations.
+
+    The means alone say little there: the last norm of a residual block takes the mean
+    off what the block adds.
 
     Args:
         case: model and pictures.
@@ -198,7 +201,7 @@ def audit_probes(case: Case) -> dict[str, dict[str, Any]]:
         layer = _middle_layer(case, direction)
         for factor, (images, labels, groups) in _factors(case, direction).items():
             trained, untrained = (
-                _channel_means(model, direction, layer, images)
+                _channel_moments(model, direction, layer, images)
                 for model in (case.model, random)
             )
             pixels = [images.mean(axis=(1, 2)), images.std(axis=(1, 2))]
@@ -285,16 +288,22 @@ def _middle_layer(case: Case, direction: str) -> str:
     return layers[len(layers) // 2]
 
 
-def _channel_means(
+def _channel_moments(
     model: api.Translator, direction: str, layer: str, images: np.ndarray
 ) -> np.ndarray:
     read = explain.record(
         lambda x: model.translate(x, direction=direction), names=[layer]
     )
-    means = jax.jit(lambda x: read(x)[1][layer].mean(axis=(1, 2)))
+
+    @jax.jit
+    def moments(batch: jax.Array) -> jax.Array:
+        found = read(batch)[1][layer]
+        both = [found.mean(axis=(1, 2)), found.std(axis=(1, 2))]
+        return jnp.concatenate(both, axis=1)
+
     # One size of batch, so that one program serves all.
     padded = np.pad(images, ((0, -len(images) % 8), (0, 0), (0, 0), (0, 0)))
-    parts = [np.asarray(means(padded[i : i + 8])) for i in range(0, len(padded), 8)]
+    parts = [np.asarray(moments(padded[i : i + 8])) for i in range(0, len(padded), 8)]
     return np.concatenate(parts)[: len(images)]
 
 

@@ -4,12 +4,10 @@ import dataclasses
 import json
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import tqdm
@@ -18,9 +16,9 @@ from stylejax import api, explain
 from stylejax.cli import explain_figures as figures
 from stylejax.cli import jobs
 from stylejax.cli.demo_figures import changed_region
+from stylejax.cli.explain_case import Case, answer, by_region
 from stylejax.cli.messages import UsageError
 from stylejax.cli.translate import parse_step
-from stylejax.explain import curves, gradients, occlusion, regions
 from stylejax.image import files
 from stylejax.image.regions import grid_regions
 from stylejax.image.resize import fit_longer_side
@@ -40,8 +38,11 @@ class Options:
             flag for several. None takes the region that the translation changed most.
         change: explain the output less the input instead of the output.
         method: how; integrated_gradients adds up, the others say by how much not.
-        baseline: blur, noise, zero, black, grey, white, or a picture's file.
+        baseline: blur, noise, zero, black, grey, white, or a picture's file; blur_path
+            has its own, statistics_path takes colour statistics from it.
         num_steps: gradients along the path, or draws of smooth_gradient.
+        rule: where on the path, and how they are weighed; of integrated_gradients,
+            blur_path, statistics_path and --regions.
         tolerance: relative completeness error at which integrated_gradients stops
             refining; 0 takes num_steps as they are.
         regions: also a map for each cell of a grid of the input, as 3x4 (rows x
@@ -61,6 +62,7 @@ class Options:
     method: Literal[
         "integrated_gradients",
         "blur_path",
+        "statistics_path",
         "guided_path",
         "gradient",
         "input_x_gradient",
@@ -69,6 +71,9 @@ class Options:
     ] = "integrated_gradients"
     baseline: str = "blur"
     num_steps: int = 32
+    rule: Literal["gauss_legendre", "midpoint", "trapezoid", "left", "right"] = (
+        "gauss_legendre"
+    )
     tolerance: float = 0.01
     regions: str = ""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -102,6 +107,12 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     checkpoint, *inputs = arguments
     targets = [explain.parse_target(text) for text in options.target]
     grid = parse_grid(options.regions)
+    if options.size < 0:
+        raise UsageError(
+            f"size: expected pixels, or 0 for the picture's own, got {options.size}"
+        )
+    if options.method == "blur_path" and options.baseline != "blur":
+        raise UsageError("blur_path starts from a blur of its own; drop --baseline")
     baseline = _baseline(options.baseline)
     planned = jobs.plan(inputs, jobs.folder(options.out))
     outputs = [
@@ -121,28 +132,43 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
                     raise
                 skipped.append({"input": str(job.source), "reason": str(error)})
                 continue
-            case = _Case(model, _shrunk(image, options.size), baseline, options)
-            entry = _explain(case, targets, grid, job.target)
-            done.append({"input": str(job.source), **entry})
+            case = Case(model, _shrunk(image, options.size), baseline, options)
+            asked = {"input": str(job.source), **_asked(checkpoint, options)}
+            entry = _explain(case, targets, grid, job.target, asked)
+            done.append(entry)
             if not options.json:
                 for found in entry["targets"]:
-                    tqdm.tqdm.write(f"{job.source.name}: {found['summary']}")
+                    tqdm.tqdm.write(f"{job.source}: {found['summary']}")
     for entry in skipped:
         print(f"skipped: {entry['reason']}", file=sys.stderr)
     if not done:
-        raise UsageError(f"none of {len(planned)} pictures could be read")
+        raise UsageError(f"none of {jobs.pictures(len(planned))} could be read")
     seconds = time.monotonic() - began
     if not options.json:
         print(f"{jobs.pictures(len(done))} in {options.out}, {seconds:.1f} s")
     return {
-        "checkpoint": checkpoint,
-        "direction": options.direction,
-        "method": options.method,
-        "baseline": options.baseline,
+        **_asked(checkpoint, options),
         "out": options.out,
         "explained": done,
         "skipped": skipped,
         "seconds": round(seconds, 3),
+    }
+
+
+def _asked(checkpoint: str, options: Options) -> dict[str, Any]:
+    """What the numbers depend on beside the picture, so that they can be had again."""
+    return {
+        "checkpoint": checkpoint,
+        "step": options.step,
+        "direction": options.direction,
+        "method": options.method,
+        "baseline": options.baseline,
+        "num_steps": options.num_steps,
+        "rule": options.rule,
+        "tolerance": options.tolerance,
+        "change": options.change,
+        "longest_side": options.size,
+        "seed": options.seed,
     }
 
 
@@ -170,49 +196,31 @@ def parse_grid(text: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Case:
-    """One picture under one model."""
-
-    model: api.Translator
-    image: np.ndarray
-    given: str | np.ndarray
-    options: Options
-
-    @property
-    def baseline(self) -> Any:
-        """A name, or the given picture at this one's size."""
-        if isinstance(self.given, str):
-            return self.given
-        resized = files.resize_bicubic(self.given, self.image.shape[:2])
-        return jnp.asarray(resized.clip(0, 1))
-
-    def translate(self, images: jax.Array) -> jax.Array:
-        """The pictures in the other domain."""
-        return self.model.translate(images, direction=self.options.direction)
-
-
 def _explain(
-    case: _Case,
+    case: Case,
     targets: Sequence[explain.Target],
     grid: tuple[int, int] | None,
     place: Path,
+    asked: dict[str, Any],
 ) -> dict[str, Any]:
-    """The numbers of one picture, drawn and written."""
+    """The numbers of one picture beside what was asked for, drawn and written."""
     output = np.asarray(case.translate(jnp.asarray(case.image)[None]))[0]
     if not targets:
         targets = [explain.parse_target(changed_region(case.image, output))]
-    answers = [(target, _answer(case, target)) for target in targets]
+    answers = [(target, answer(case, target)) for target in targets]
     drawing, numbers, *more = figures.paths(place, bool(grid))
-    files.write(drawing, figures.attributions(case.image, output, answers))
+    named = [(_name(case, t), t.box, found) for t, found in answers]
+    method = case.options.method
+    files.write(drawing, figures.attributions(case.image, output, named, method=method))
     entry: dict[str, Any] = {
+        **asked,
         "drawing": str(drawing),
         "numbers": str(numbers),
         "size": list(case.image.shape[1::-1]),
-        "targets": [_numbers(target, answer) for target, answer in answers],
+        "targets": [_numbers(name, answer) for name, _, answer in named],
     }
     if grid:
-        found = _by_region(case, grid)
+        found = by_region(case, grid)
         files.write(more[0], figures.region_sheet(case.image, found, grid))
         entry["regions"] = {
             "drawing": str(more[0]),
@@ -226,59 +234,11 @@ def _explain(
     return entry
 
 
-def _answer(case: _Case, target: explain.Target) -> explain.Attribution:
-    options, baseline = case.options, case.baseline
-    behind = target.change_of if options.change else target.of
-    fn = behind(case.translate)
-    name = options.method
-    if name == "blur_path":
-        sigma = max(1.0, min(case.image.shape[:2]) / 16)
-        curve = curves.blur_curve(jnp.asarray(case.image), sigma=sigma)
-        return curves.curve_gradients(fn, curve, num_steps=options.num_steps)
-    if name == "guided_path":
-        return curves.guided_gradients(
-            fn, case.image, baseline=baseline, num_steps=options.num_steps
-        )
-    if name == "smooth_gradient":
-        return gradients.smooth_gradient(
-            jax.random.key(options.seed),
-            fn,
-            case.image,
-            baseline=baseline,
-            num_samples=options.num_steps,
-        )
-    simple = {
-        "gradient": gradients.gradient,
-        "input_x_gradient": gradients.input_x_gradient,
-        "occlusion": occlusion.occlusion,
-    }
-    if name in simple:
-        return simple[name](fn, case.image, baseline=baseline)
-    with warnings.catch_warnings():
-        # The error is printed and drawn, met or not.
-        warnings.simplefilter("ignore", explain.CompletenessWarning)
-        return explain.integrated_gradients(
-            fn,
-            case.image,
-            baseline=baseline,
-            num_steps=options.num_steps,
-            tolerance=options.tolerance or None,
-        )
+def _name(case: Case, target: explain.Target) -> str:
+    return f"change of {target.name}" if case.options.change else target.name
 
 
-def _by_region(case: _Case, grid: tuple[int, int]) -> regions.RegionMaps:
-    size = case.image.shape[:2]
-    labels = grid_regions(size, rows=grid[0], columns=grid[1])
-    return regions.region_maps(
-        case.translate,
-        case.image,
-        labels=labels,
-        baseline=case.baseline,
-        num_steps=case.options.num_steps,
-    )
-
-
-def _numbers(target: explain.Target, answer: explain.Attribution) -> dict[str, Any]:
+def _numbers(name: str, answer: explain.Attribution) -> dict[str, Any]:
     """What is written of one attribution: its errors, and its strongest cells."""
     values = np.asarray(answer.map, np.float64).sum(axis=-1)
     height, width = values.shape
@@ -291,8 +251,7 @@ def _numbers(target: explain.Target, answer: explain.Attribution) -> dict[str, A
         box = [int(v) for v in (x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1)]
         top.append({"box": box, "contribution": float(sums[cell])})
     return {
-        "target": target.name,
-        "method": answer.method,
+        "target": name,
         "value": answer.target,
         "value_baseline": answer.target_baseline,
         "sum": answer.sum,
@@ -300,9 +259,9 @@ def _numbers(target: explain.Target, answer: explain.Attribution) -> dict[str, A
         "relative_error": figures.finite(answer.relative_error),
         "pixel_error": figures.finite(answer.error_estimate),
         "pixel_error_kind": answer.error_kind,
-        "num_steps": answer.num_steps,
+        "steps_taken": answer.num_steps,
         "strongest_cells": top,
-        "summary": f"{target.name}: {answer.summary()}",
+        "summary": f"{name}: {answer.summary()}",
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from stylejax import explain
 from stylejax.explain.regions import RegionMaps
+from stylejax.explain.targets import Box
 from stylejax.image import panel
 from stylejax.image.regions import grid_regions
 
@@ -37,27 +38,32 @@ def paths(place: Path, with_regions: bool) -> list[Path]:
 def attributions(
     image: np.ndarray,
     output: np.ndarray,
-    answers: Sequence[tuple[explain.Target, explain.Attribution]],
+    answers: Sequence[tuple[str, Box | None, explain.Attribution]],
+    *,
+    method: str,
 ) -> np.ndarray:
     """The picture, its translation with the target framed, and the map, a row a target.
 
     Args:
         image: (h, w, 3) in [0, 1].
         output: its translation.
-        answers: targets and what explains them.
+        answers: names of targets, their boxes, and what explains them.
+        method: what made the maps.
 
     Returns:
         (h', w', 3) in [0, 1].
     """
     scale = max(1, _SHOWN_SIDE // max(image.shape[:2]))
     rows, words = [], []
-    for target, answer in answers:
-        framed = output
-        if target.box is not None:
-            framed = panel.draw_box(output, target.box)
+    for name, box, answer in answers:
+        framed = output if box is None else panel.draw_box(output, box)
         values = np.asarray(answer.map).sum(axis=-1)
         rows.append([image, framed, panel.signed_overlay(image, values)])
-        words.append(f"{target.name} by {answer.method}: {answer.summary()}")
+        # Full strength of the overlay is the 99th percentile of the sizes.
+        top = float(np.percentile(np.abs(values), 99))
+        words.append(
+            f"{name} by {method}: {answer.summary()}; full colour at {top:.2g} a pixel"
+        )
     figure = panel.grid(
         rows,
         column_titles=["input", "output, target framed", "red raises it, blue lowers"],

@@ -13,20 +13,17 @@ import numpy as np
 
 from stylejax.checks import check_positive
 from stylejax.explain.baselines import is_constant, make_baseline
+from stylejax.explain.cancellation import refuse_cancelled
 from stylejax.explain.completeness import (
     Attribution,
     CompletenessWarning,
     floor_of,
     measure,
 )
-from stylejax.explain.paths import PROBES, Piece, StraightPath
+from stylejax.explain.paths import Piece, StraightPath
 from stylejax.explain.pictures import check_function, one_picture
 from stylejax.explain.refinement import refine
 from stylejax.typing import ScalarFn
-
-# A target already this close to its full change at every probe did its changing in a
-# sliver next to the baseline.
-_SATURATED = 0.05
 
 
 def integrated_gradients(
@@ -102,19 +99,8 @@ def _ends(path: StraightPath, allow_constant_baseline: bool) -> tuple[float, flo
             f"fn: expected a finite target, got {target} at the picture and"
             f" {target_baseline} at the baseline; check the function and its parameters"
         )
-    if allow_constant_baseline or not is_constant(path.baseline):
-        return target, target_baseline
-    change = abs(target - target_baseline)
-    distance = max(abs(value - target) for value in probes)
-    if change > floor_of(target, target_baseline) and distance <= _SATURATED * change:
-        raise ValueError(
-            "baseline: expected one whose path the function can follow, got a constant"
-            f" colour: from alpha={PROBES[0]} on the target is within"
-            f" {distance / change:.1%} of its full change, as when a normalisation"
-            " layer cancels the path, and the gradients would miss it; use"
-            " baseline='blur' or another picture (or force it with"
-            " allow_constant_baseline=True)"
-        )
+    if not allow_constant_baseline and is_constant(path.baseline):
+        refuse_cancelled([target_baseline, *probes, target])
     return target, target_baseline
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stylejax.explain.baselines import make_baseline
+from stylejax.explain.cancellation import check_baseline
 from stylejax.explain.completeness import Attribution, measure
 from stylejax.explain.paths import checked_chunk
 from stylejax.explain.pictures import (
@@ -173,6 +174,7 @@ def guided_gradients(
     baseline: Any = "blur",
     num_steps: int = 200,
     max_distance: float = 0.02,
+    allow_constant_baseline: bool = False,
 ) -> Attribution:
     """Integrated gradients along the path that avoids what the function reacts to.
 
@@ -186,13 +188,15 @@ def guided_gradients(
       baseline: where the path starts: a name in `baselines.BASELINES` or a picture.
       num_steps: steps, one gradient each, one after the other.
       max_distance: how far from the straight path, as a share of it.
+      allow_constant_baseline: explain even where a constant baseline is meaningless.
 
     Returns:
       An `Attribution`. Its gradients are those at the start of each step, so that it
       adds up only as `1 / num_steps`; there is no error map.
 
     Raises:
-      ValueError: a wrong shape, name or number.
+      ValueError: a wrong shape, name or number; a constant baseline that a
+        normalisation layer cancels.
       TypeError: `image` is not float.
 
     Reference: Kapishnikov et al., "Guided Integrated Gradients: An Adaptive Path Method
@@ -207,6 +211,8 @@ def guided_gradients(
     picture = one_picture(image)
     check_function(fn, picture)
     start = make_baseline(baseline, image=picture)
+    at = functools.partial(scalar_at, fn)
+    check_baseline(at, start, picture, allow=allow_constant_baseline)
     step = jax.jit(functools.partial(_guided_step, fn))
     place = jnp.zeros(picture.size, picture.dtype)
     total = jnp.zeros_like(picture)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_positive
 from stylejax.explain.baselines import make_baseline
+from stylejax.explain.cancellation import check_baseline
 from stylejax.explain.completeness import Attribution, measure
 from stylejax.explain.paths import checked_chunk
 from stylejax.explain.pictures import (
@@ -113,7 +114,8 @@ def smooth_gradient(
       chunk: draws differentiated at once, which decides the memory.
 
     Returns:
-      An `Attribution`; `map` is the mean gradient, `error_map` one standard error.
+      An `Attribution`; `map` is the mean gradient, `error_map` one standard error
+      (None for one draw).
 
     Raises:
       ValueError: a wrong shape, name or number.
@@ -138,8 +140,8 @@ def smooth_gradient(
         num_steps=num_samples,
         method="smooth_gradient",
         total=float(_sum(slope * (picture - start))),
-        error_map=error.reshape(jnp.shape(image)),
-        error_kind="sampling",
+        error_map=None if error is None else error.reshape(jnp.shape(image)),
+        error_kind="" if error is None else "sampling",
     )
 
 
@@ -151,6 +153,7 @@ def expected_gradients(
     baselines: Float[Array, "m h w c"],
     num_samples: int = 128,
     chunk: int | None = None,
+    allow_constant_baseline: bool = False,
 ) -> Attribution:
     """Integrated gradients averaged over baselines from the data.
 
@@ -165,13 +168,15 @@ def expected_gradients(
       baselines: pictures of the data.
       num_samples: draws, one gradient each; at least one for each baseline.
       chunk: draws differentiated at once, which decides the memory.
+      allow_constant_baseline: explain even where a constant baseline is meaningless.
 
     Returns:
       An `Attribution`; `target_baseline` is the mean over the baselines, `error_map`
-      one standard error over draws.
+      one standard error over draws, None for one draw.
 
     Raises:
-      ValueError: a wrong shape or number.
+      ValueError: a wrong shape or number; a constant baseline that a normalisation
+        layer cancels.
       TypeError: `image` is not float.
 
     Reference: Erion et al., "Improving Performance of Deep Learning Models with
@@ -190,6 +195,9 @@ def expected_gradients(
             f"num_samples: expected at least {len(baselines)}, one for each baseline,"
             f" got {num_samples}"
         )
+    for start in baselines:
+        at = functools.partial(scalar_at, fn)
+        check_baseline(at, start, picture, allow=allow_constant_baseline)
     rounds = num_samples // len(baselines)
     num_samples = rounds * len(baselines)
     size = checked_chunk(chunk, shape=picture.shape, num_steps=num_samples)
@@ -209,8 +217,8 @@ def expected_gradients(
         ends=(float(value_at(picture)), float(at_baselines)),
         num_steps=num_samples,
         method="expected_gradients",
-        error_map=error.reshape(jnp.shape(image)),
-        error_kind="sampling",
+        error_map=None if error is None else error.reshape(jnp.shape(image)),
+        error_kind="" if error is None else "sampling",
     )
 
 
@@ -221,29 +229,35 @@ def _averaged(
     *,
     num_samples: int,
     size: int,
-) -> tuple[Picture, Picture]:
-    """Mean of draws and its standard error, in chunks of `size`."""
+) -> tuple[Picture, Picture | None]:
+    """Mean of draws and its standard error, in chunks of `size`.
+
+    Squares are summed about the first draw: about 0 they would cancel.
+    """
     if num_samples < 1:
         raise ValueError(f"num_samples: expected at least 1, got {num_samples}")
+    keys = jax.random.split(key, num_samples)
+    center = jax.jit(draw)(keys[0], jnp.int32(0))
 
     @jax.jit
     def add(first: Picture, second: Picture, keys: Key, index: jax.Array) -> tuple:
         chosen = jnp.minimum(index, num_samples - 1)
-        values = jax.vmap(draw)(keys[chosen], chosen)
+        values = jax.vmap(draw)(keys[chosen], chosen) - center[None]
         # The last chunk is filled up with draws of weight zero.
         weights = (index < num_samples).astype(picture.dtype)[:, None, None, None]
         first = first + (weights * values).sum(axis=0)
         return first, second + (weights * values**2).sum(axis=0)
 
-    keys = jax.random.split(key, num_samples)
     total, squares = jnp.zeros_like(picture), jnp.zeros_like(picture)
     # A loop on the host: see `StraightPath`.
     for begin in range(0, num_samples, size):
         index = jnp.arange(begin, begin + size)
         total, squares = add(total, squares, keys, index)
-    mean = total / num_samples
-    variance = jnp.maximum(squares / num_samples - mean**2, 0)
-    return mean, jnp.sqrt(variance / max(num_samples - 1, 1))
+    offset = total / num_samples
+    if num_samples == 1:
+        return center + offset, None
+    variance = jnp.maximum(squares / num_samples - offset**2, 0)
+    return center + offset, jnp.sqrt(variance / (num_samples - 1))
 
 
 def _prepared(fn: ScalarFn, image: Any, baseline: Any) -> tuple[Picture, Picture]:

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stylejax.explain.baselines import make_baseline
+from stylejax.explain.baselines import is_constant, make_baseline
+from stylejax.explain.cancellation import PROBES, refuse_cancelled
 from stylejax.explain.completeness import Attribution, measure
 from stylejax.explain.edits import Add, Run
 from stylejax.explain.paths import checked_chunk
@@ -84,6 +85,7 @@ def layer_gradients(
     num_steps: int = 32,
     rule: str = "gauss_legendre",
     chunk: int | None = None,
+    allow_constant_baseline: bool = False,
 ) -> Attribution:
     """Integrated gradients of a target with respect to a layer's activation.
 
@@ -101,13 +103,15 @@ def layer_gradients(
       num_steps: nodes of the rule.
       rule: a name in `quadrature.RULES`.
       chunk: points differentiated at once, which decides the memory.
+      allow_constant_baseline: explain even where a constant baseline is meaningless.
 
     Returns:
       An `Attribution`; `map` has the activation's shape without the batch axis: sum it
       over positions for channels, over channels for positions.
 
     Raises:
-      ValueError: no such activation, or a wrong name or number.
+      ValueError: no such activation, or a wrong name or number; a constant baseline
+        that a normalisation layer cancels.
 
     Reference: the layer integrated gradients of Captum; the path within the layer is
       that of Leino et al., "Influence-Directed Explanations", 2018.
@@ -118,13 +122,18 @@ def layer_gradients(
     coarse = coarser_weights(rule, num_steps=num_steps)
     weights = np.stack([fine, fine if coarse is None else coarse], axis=1)
     size = checked_chunk(chunk, shape=picture.shape, num_steps=num_steps)
+    _shape_of(run, picture, name)
     find = functools.partial(_activation, run, name=name)
     end, begin = (jax.jit(find)(image) for image in (picture, start))
 
     def value(activation: jax.Array) -> jax.Array:
         with jax.default_matmul_precision("highest"):
             output, _ = run(picture[None], {name: activation})
-            return target(output).reshape(())
+            return _one_number(target(output))
+
+    if not allow_constant_baseline and is_constant(start):
+        at = jax.jit(lambda alpha: value((1 - alpha) * begin + alpha * end))
+        refuse_cancelled([at(alpha) for alpha in (0.0, *PROBES, 1.0)])
 
     @jax.jit
     def add(total: jax.Array, alphas: jax.Array, shares: jax.Array) -> jax.Array:
@@ -153,16 +162,35 @@ def _activation(run: Run, picture: Picture, *, name: str) -> jax.Array:
         return run(picture[None], {})[1][name]
 
 
+def _one_number(value: jax.Array) -> jax.Array:
+    if jnp.size(value) != 1:
+        raise ValueError(
+            "target: expected one number for each of 1 pictures, got shape"
+            f" {jnp.shape(value)}; reduce over all axes but the first"
+        )
+    return jnp.reshape(value, ())
+
+
+def _shape_of(run: Run, picture: Picture, name: str) -> jax.ShapeDtypeStruct:
+    """The shape of an activation, checked: there is one, of one picture."""
+    shapes = jax.eval_shape(lambda x: run(x, {})[1], picture[None])
+    if name not in shapes:
+        raise ValueError(f"name: expected one of {', '.join(shapes)}; got {name!r}")
+    if shapes[name].shape[:1] != (1,):
+        raise ValueError(
+            f"name: expected an activation with a batch axis of one, got {name!r} of"
+            f" shape {shapes[name].shape}"
+        )
+    return shapes[name]
+
+
 def _activation_and_slope(
     run: Run, target: ScalarFn, picture: Picture, name: str
 ) -> tuple[jax.Array, jax.Array]:
-    shape = jax.eval_shape(lambda x: run(x, {})[1], picture[None])
-    if name not in shape:
-        raise ValueError(f"name: expected one of {', '.join(shape)}; got {name!r}")
-    if shape[name].ndim != 4:
+    shape = _shape_of(run, picture, name)
+    if len(shape.shape) != 4:
         raise ValueError(
-            f"name: expected a map (1, h, w, d), got {name!r} of shape"
-            f" {shape[name].shape}"
+            f"name: expected a map (1, h, w, d), got {name!r} of shape {shape.shape}"
         )
 
     @jax.jit
@@ -170,9 +198,9 @@ def _activation_and_slope(
         def value(change: jax.Array) -> tuple[jax.Array, jax.Array]:
             with jax.default_matmul_precision("highest"):
                 output, found = run(picture[None], {name: Add(change)})
-            return target(output).reshape(()), found[name]
+            return _one_number(target(output)), found[name]
 
-        zeros = jnp.zeros(shape[name].shape, shape[name].dtype)
+        zeros = jnp.zeros(shape.shape, shape.dtype)
         (_, activation), slope = jax.value_and_grad(value, has_aux=True)(zeros)
         return activation[0], slope[0]
 

@@ -13,10 +13,13 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_image, check_same_shape
 from stylejax.explain.scalars import Named, named
-from stylejax.explain.targets import Box
+from stylejax.explain.targets import Box, region_mean
 from stylejax.image.color import luminance
 from stylejax.metrics import style as style_metrics
 from stylejax.typing import Image, ImageFn
+
+# Cycles per pixel of the finest wave on a square grid: the diagonal one.
+_FINEST = 0.708
 
 FeatureFn = Callable[[Image], Mapping[str, jax.Array]]
 
@@ -85,17 +88,19 @@ def cycle_error(there: ImageFn, back: ImageFn, *, box: Box | None = None) -> Nam
       box: (x, y, w, h) in pixels; None is the whole picture.
 
     Returns:
-      A target.
+      A target. Called on pictures, it raises ValueError where the box is not inside.
+
+    Raises:
+      ValueError: an impossible box.
     """
+    name = "cycle error" + _at(box)
 
     def error(images: Image) -> jax.Array:
         cycled = back(there(images))
         check_same_shape(images, cycled, names=("images", "the cycled pictures"))
-        x, y, w, h = box or (0, 0, images.shape[2], images.shape[1])
-        off = jnp.abs(cycled - images)[:, y : y + h, x : x + w]
-        return off.mean(axis=(1, 2, 3))
+        return _inside(jnp.abs(cycled - images), box, name).mean(axis=(1, 2, 3))
 
-    return named(error, name="cycle error" + _at(box))
+    return named(error, name=name)
 
 
 def discriminator_logit(
@@ -141,8 +146,13 @@ def segment_area(
       box: (x, y, w, h) in pixels; None is the whole picture.
 
     Returns:
-      A target in [0, 1].
+      A target in [0, 1]. Called on pictures, it raises ValueError where the box is not
+      inside or there is no such class.
+
+    Raises:
+      ValueError: an impossible box.
     """
+    name = f"area of class {label}" + _at(box)
 
     def area(images: Image) -> jax.Array:
         shares = segment_fn(images)
@@ -151,10 +161,9 @@ def segment_area(
                 "segment_fn: expected probabilities (b, h, w, classes) with class"
                 f" {label}, got shape {shares.shape}"
             )
-        x, y, w, h = box or (0, 0, shares.shape[2], shares.shape[1])
-        return shares[:, y : y + h, x : x + w, label].mean(axis=(1, 2))
+        return _inside(shares, box, name)[..., label].mean(axis=(1, 2))
 
-    return named(area, name=f"area of class {label}" + _at(box))
+    return named(area, name=name)
 
 
 def probe_score(
@@ -200,7 +209,7 @@ def band_energy(
 
     Args:
       low: cycles per pixel, from 0; 0 itself (the mean) is never in the band.
-      high: cycles per pixel, at most 0.75 (the diagonal's finest is 0.71).
+      high: cycles per pixel (the finest, along the diagonal, has 0.71).
       box: (x, y, w, h) in pixels; None is the whole picture.
       channel: "luminance", or "red", "green", "blue".
 
@@ -208,7 +217,8 @@ def band_energy(
       A target in squared units of the picture; all bands together are its variance.
 
     Raises:
-      ValueError: no band, or an unknown channel.
+      ValueError: no band, an unknown channel, an impossible box; called on pictures,
+        where the box is not inside them or they have not three channels.
 
     Example:
       >>> stripes = jnp.tile(jnp.array([0.0, 1.0]), 4)[None, None, :, None]
@@ -217,21 +227,26 @@ def band_energy(
       0.25
     """
     names = ("red", "green", "blue")
-    if not 0 <= low < high:
-        raise ValueError(f"band: expected 0 <= low < high, got {low} and {high}")
+    if not 0 <= low < min(high, _FINEST):
+        raise ValueError(
+            f"band: expected 0 <= low < high, low below {_FINEST} (the finest there"
+            f" is), got {low} and {high}"
+        )
     if channel not in (*names, "luminance"):
         raise ValueError(
             f"channel: expected one of luminance, {', '.join(names)}; got {channel!r}"
         )
 
+    name = f"band {low:g}-{high:g}:{channel}" + _at(box)
+
     def energy(images: Image) -> jax.Array:
-        x, y, w, h = box or (0, 0, images.shape[2], images.shape[1])
-        plane = (
-            luminance(images)
+        check_image(images, name="images")
+        inner = _inside(images, box, name)
+        part = (
+            luminance(inner)
             if channel == "luminance"
-            else images[..., names.index(channel)]
+            else inner[..., names.index(channel)]
         )
-        part = plane[:, y : y + h, x : x + w]
         down, right = jnp.fft.fftfreq(part.shape[1]), jnp.fft.fftfreq(part.shape[2])
         frequency = jnp.sqrt(down[:, None] ** 2 + right[None] ** 2)
         inside = (frequency >= low) & (frequency < high) & (frequency > 0)
@@ -239,8 +254,24 @@ def band_energy(
         power = spectrum.real**2 + spectrum.imag**2
         return jnp.where(inside[None], power, 0).sum(axis=(1, 2))
 
-    return named(energy, name=f"band {low:g}-{high:g}:{channel}" + _at(box))
+    return named(energy, name=name)
 
 
 def _at(box: Any) -> str:
-    return "" if box is None else "@" + ",".join(map(str, box))
+    """The box as a name says it; refuses one that no picture could hold."""
+    if box is None:
+        return ""
+    return "@" + ",".join(map(str, region_mean("luminance", box=box).box or ()))
+
+
+def _inside(maps: jax.Array, box: Box | None, name: str) -> jax.Array:
+    """The part of maps `b h w c` inside the box, which must be there."""
+    if box is None:
+        return maps
+    (height, width), (x, y, w, h) = maps.shape[1:3], box
+    if x + w > width or y + h > height:
+        raise ValueError(
+            f"target {name!r}: expected a box inside the picture, {width} wide and"
+            f" {height} high"
+        )
+    return maps[:, y : y + h, x : x + w]

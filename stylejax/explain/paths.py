@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stylejax.explain.cancellation import PROBES
 from stylejax.explain.pictures import Picture, scalar_at
 from stylejax.explain.quadrature import coarser_weights, nodes_and_weights
 from stylejax.typing import ScalarFn
@@ -47,9 +48,6 @@ class Piece:
     num_steps: int
     error: float
 
-
-PROBES = (0.1, 0.25, 0.5)
-"""Where `StraightPath.values` looks between the two ends."""
 
 # Points held at once: by default at most this many, fewer when the picture is large
 # (two of 256 x 256), and never more with more steps.

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice
 from stylejax.explain.baselines import make_baseline
+from stylejax.explain.cancellation import check_baseline
 from stylejax.explain.paths import checked_chunk
 from stylejax.explain.pictures import Picture, one_picture
 from stylejax.explain.quadrature import nodes_and_weights
@@ -101,6 +102,7 @@ def region_maps(
     num_steps: int = 32,
     rule: str = "gauss_legendre",
     chunk: int | None = None,
+    allow_constant_baseline: bool = False,
 ) -> RegionMaps:
     """What each input region contributed to every output pixel, all at once.
 
@@ -116,12 +118,14 @@ def region_maps(
       num_steps: nodes of the rule.
       rule: a name in `quadrature.RULES`.
       chunk: regions differentiated at once, which decides the memory.
+      allow_constant_baseline: explain even where a constant baseline is meaningless.
 
     Returns:
       `RegionMaps`.
 
     Raises:
-      ValueError: labels of another size or out of range; a wrong name or number.
+      ValueError: labels of another size or out of range; a wrong name or number; a
+        constant baseline that a normalisation layer cancels.
       TypeError: `image` is not float.
 
     Example:
@@ -137,6 +141,9 @@ def region_maps(
     picture = one_picture(image)
     start = make_baseline(baseline, image=picture)
     count = count_regions(labels, size_hw=picture.shape[:2], num_regions=num_regions)
+    check_baseline(
+        functools.partial(_at, image_fn), start, picture, allow=allow_constant_baseline
+    )
     size = checked_chunk(chunk, shape=picture.shape, num_steps=count)
     rule_of = nodes_and_weights(rule, num_steps=num_steps)
     tangents = region_masks(labels, num_regions=count)[..., None]
@@ -168,6 +175,7 @@ def region_table(
     rule: str = "gauss_legendre",
     mode: str = "auto",
     chunk: int | None = None,
+    allow_constant_baseline: bool = False,
 ) -> RegionTable:
     """What each input region contributed to the mean of each output region.
 
@@ -182,12 +190,14 @@ def region_table(
       rule: a name in `quadrature.RULES`.
       mode: "forward" takes `k` derivatives a node, "reverse" takes `m`, "auto" fewer.
       chunk: derivatives held at once, which decides the memory.
+      allow_constant_baseline: explain even where a constant baseline is meaningless.
 
     Returns:
       A `RegionTable`.
 
     Raises:
-      ValueError: labels of another size or out of range; a wrong name or number.
+      ValueError: labels of another size or out of range; a wrong name or number; a
+        constant baseline that a normalisation layer cancels.
       TypeError: `image` is not float.
     """
     check_choice(mode, choices=MODES, name="mode")
@@ -196,6 +206,9 @@ def region_table(
     count = count_regions(labels, size_hw=picture.shape[:2])
     shape = jax.eval_shape(image_fn, picture[None]).shape[1:]
     outputs = count_regions(output_labels, size_hw=shape[:2], name="output_labels")
+    check_baseline(
+        functools.partial(_at, image_fn), start, picture, allow=allow_constant_baseline
+    )
     if mode == "auto":
         mode = "forward" if count <= outputs else "reverse"
     size = checked_chunk(

@@ -65,3 +65,20 @@ def test_nothing_is_replaced_without_force(small_model, tmp_path):
     (tmp_path / "audit.json").write_text("mine")
     assert status(path, f"--out={tmp_path}", *SMALL) == 2
     assert (tmp_path / "audit.json").read_text() == "mine"
+
+
+def test_an_audit_that_cannot_be_done_costs_no_other(
+    small_model, tmp_path, monkeypatch
+):
+    def impossible(case):
+        raise ValueError("expected translations that differ, got one")
+
+    monkeypatch.setitem(audits.AUDITS, "steganography", impossible)
+    for name in ("randomization", "probes"):
+        monkeypatch.setitem(audits.AUDITS, name, lambda case: {})
+    out = tmp_path / "out"
+    assert status(small_model[0], f"--out={out}", *SMALL) == 0
+    found = json.loads((out / "audit.json").read_text())
+    summary = found["steganography"]["AtoB"]["summary"]
+    assert summary == "not done: expected translations that differ, got one"
+    assert "added" in found["structure"]["AtoB"]

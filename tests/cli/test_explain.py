@@ -53,7 +53,13 @@ def test_numbers_and_drawings_of_two_targets_and_a_grid(source, small_model, tmp
     assert files.read(out / "a.png").shape[1] > 3 * 16 * 16
 
 
-METHODS = ("blur_path", "guided_path", "gradient", "input_x_gradient")
+METHODS = (
+    "blur_path",
+    "statistics_path",
+    "guided_path",
+    "gradient",
+    "input_x_gradient",
+)
 
 
 @pytest.mark.parametrize("method", [*METHODS, "smooth_gradient", "occlusion"])
@@ -61,7 +67,9 @@ def test_every_method_draws(method, source, small_model, tmp_path, capsys):
     path, _ = small_model
     out = tmp_path / "out"
     assert status(path, source, f"--out={out}", f"--method={method}", *FAST) == 0
-    entry = json.loads((out / "a.json").read_text())["targets"][0]
+    written = json.loads((out / "a.json").read_text())
+    assert written["method"] == method
+    entry = written["targets"][0]
     assert np.isfinite(entry["absolute_error"])
     assert (out / "a.png").is_file()
     assert "relative error" in capsys.readouterr().out
@@ -78,6 +86,12 @@ def test_the_change_and_a_picture_as_baseline(source, small_model, tmp_path, cap
     change = np.asarray(model.translate(image))[..., 0].mean() - image[..., 0].mean()
     entry = found["explained"][0]["targets"][0]
     assert entry["value"] == pytest.approx(change, abs=1e-5)
+    assert entry["target"] == "change of mean:red"
+    written = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert written == found["explained"][0]
+    asked = {"input": str(source), "checkpoint": str(path), "baseline": str(other)}
+    asked |= {"change": True, "direction": "AtoB", "num_steps": 2, "seed": 0}
+    assert written.items() >= asked.items()
 
 
 def test_large_pictures_are_made_smaller(source, small_model, tmp_path):
@@ -97,6 +111,9 @@ def test_large_pictures_are_made_smaller(source, small_model, tmp_path):
         (["--baseline=nothing"], "or a file, got 'nothing'"),
         (["--method=magic"], "magic"),
         (["--step=x"], "expected a number, best or nothing"),
+        (["--size=-1"], "size: expected pixels"),
+        (["--out="], "got an empty name"),
+        (["--method=blur_path", "--baseline=noise"], "drop --baseline"),
     ],
 )
 def test_mistakes_end_in_one_line(

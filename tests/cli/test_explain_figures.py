@@ -12,8 +12,9 @@ IMAGE = np.random.default_rng(0).random((8, 8, 3), np.float32)
 def test_a_row_for_each_target():
     target = explain.parse_target("mean:red@1,1,3,3")
     answer = explain.integrated_gradients(target, IMAGE, num_steps=1)
-    one = figures.attributions(IMAGE, IMAGE, [(target, answer)])
-    two = figures.attributions(IMAGE, IMAGE, [(target, answer)] * 2)
+    row = (target.name, target.box, answer)
+    one = figures.attributions(IMAGE, IMAGE, [row], method="integrated_gradients")
+    two = figures.attributions(IMAGE, IMAGE, [row] * 2, method="integrated_gradients")
     assert two.shape[0] > one.shape[0] + 200 and one.shape[1] == two.shape[1]
     assert 0 <= one.min() and one.max() <= 1
 

@@ -135,3 +135,38 @@ def test_wrong_noise_and_numbers_are_refused():
 def test_what_is_no_number_is_refused(method):
     with pytest.raises(ValueError, match="put a target behind it"):
         method(lambda x: x, IMAGE)
+
+
+@pytest.mark.parametrize("method", ["smooth", "expected"])
+def test_one_draw_says_nothing_of_its_own_error(method):
+    def cubes(images):
+        return (images**3).sum(axis=(1, 2, 3))
+
+    image = jax.random.uniform(jax.random.key(3), (4, 4, 3))
+    key = jax.random.key(0)
+    if method == "smooth":
+        found = smooth_gradient(key, cubes, image, num_samples=1)
+    else:
+        baselines = 0.3 * image[None, ::-1]
+        found = expected_gradients(
+            key, cubes, image, baselines=baselines, num_samples=1
+        )
+    assert found.error_map is None and found.error_kind == ""
+    assert np.isnan(found.error_estimate)
+    assert "sampling" not in found.summary()
+
+
+def test_a_large_constant_slope_does_not_hide_the_standard_error():
+    """The draws' deviation is noise * range; their mean is 10^5 times larger."""
+    slope, draws = 1e4, 64
+
+    def fn(images):
+        return (slope * images + 0.5 * images**2).sum(axis=(1, 2, 3))
+
+    image = jax.random.uniform(jax.random.key(4), (12, 12, 3))
+    found = smooth_gradient(
+        jax.random.key(1), fn, image, noise=0.1, num_samples=draws, chunk=8
+    )
+    expected = 0.1 * float(image.max() - image.min()) / np.sqrt(draws)
+    assert float(found.error_map.mean()) == pytest.approx(expected, rel=0.1)
+    np.testing.assert_allclose(found.map, slope + image, atol=6 * expected)

@@ -77,3 +77,18 @@ def test_wrong_names_list_what_exists():
         grad_cam(run, total, IMAGE, name="hiden")
     with pytest.raises(ValueError, match=r"expected a map \(1, h, w, d\), got 'flat'"):
         grad_cam(run, total, IMAGE, name="flat")
+
+
+@pytest.mark.parametrize("explain", [grad_cam, layer_gradients])
+def test_what_is_not_one_number_of_one_picture_is_refused(explain):
+    with pytest.raises(ValueError, match="name: expected one of flat, hidden; got 'x'"):
+        explain(run, total, IMAGE, name="x")
+    with pytest.raises(ValueError, match=r"target: expected one number .* \(1, 4\)"):
+        explain(run, lambda output: output.sum(axis=2), IMAGE, name="hidden")
+
+    def doubled(images, edits):
+        output, found = run(images, edits)
+        return output, {**found, "hidden": jnp.concatenate([found["hidden"]] * 2)}
+
+    with pytest.raises(ValueError, match="a batch axis of one, got 'hidden' of shape"):
+        explain(doubled, total, IMAGE, name="hidden")

@@ -149,3 +149,34 @@ def test_mistakes_are_refused(make, message):
 
 def test_all_of_them_are_scalars():
     assert isinstance(targets.band_energy(low=0, high=1), Scalar)
+
+
+@pytest.mark.parametrize("box", [(10, 14, 40, 40), (50, 50, 4, 4), (0, 0, 17, 2)])
+def test_boxes_outside_the_picture_are_refused(box):
+    images = jnp.full((1, 12, 16, 3), 0.5)
+    made = [
+        targets.cycle_error(lambda x: x, lambda x: 0.9 * x, box=box),
+        targets.segment_area(lambda x: x / 3, label=0, box=box),
+        targets.band_energy(low=0.1, high=0.5, box=box),
+    ]
+    for found in made:
+        with pytest.raises(ValueError, match="inside the picture, 16 wide and 12 high"):
+            found(images)
+
+
+@pytest.mark.parametrize("box", [(-4, -4, 2, 2), (0, 0, 0, 2), (1, 2, 3)])
+def test_impossible_boxes_are_refused_at_once(box):
+    for make in (
+        lambda: targets.cycle_error(lambda x: x, lambda x: x, box=box),
+        lambda: targets.segment_area(lambda x: x, label=0, box=box),
+        lambda: targets.band_energy(low=0.1, high=0.5, box=box),
+    ):
+        with pytest.raises(ValueError, match="target box: expected"):
+            make()
+
+
+def test_bands_of_what_has_no_such_channel_or_frequency_are_refused():
+    with pytest.raises(ValueError, match="3 channels"):
+        targets.band_energy(low=0.1, high=0.5, channel="green")(jnp.ones((1, 8, 8, 1)))
+    with pytest.raises(ValueError, match="low below 0.708 .*, got 0.9 and 9"):
+        targets.band_energy(low=0.9, high=9)
