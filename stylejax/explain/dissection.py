@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_image
+from stylejax.explain.finite import check_finite
 
 Maps = Float[Array, "b h w u"]
 
@@ -56,7 +57,8 @@ def unit_levels(activations: Maps, *, quantile: float = 0.005) -> Float[Array, "
       quantile: share of positions above, in (0, 1).
 
     Returns:
-      `u`: thresholds for dissection, or high values to force a unit to.
+      `u`: thresholds for dissection, or high values to force a unit to; NaN for a unit
+      that is NaN somewhere.
 
     Raises:
       ValueError: a quantile outside (0, 1), or no maps.
@@ -96,8 +98,8 @@ def dissect_units(
       A `Dissection`.
 
     Raises:
-      ValueError: activations and masks of different numbers of pictures, a quantile
-        outside (0, 1).
+      ValueError: activations and masks of different numbers of pictures, either not
+        finite, a quantile outside (0, 1).
 
     Example:
       >>> sky = jnp.zeros((1, 4, 4, 1)).at[:, :1].set(1.0)
@@ -111,6 +113,8 @@ def dissect_units(
             f"masks: expected shape (b, h, w, concepts) with"
             f" {activations.shape[0]} pictures, got {shape}"
         )
+    check_finite(activations, name="activations", what="units", axis=-1)
+    check_finite(masks, name="masks", what="concepts", axis=-1)
     concepts = jnp.asarray(masks) > 0.5
     both, units, concept = (
         np.asarray(count, np.float64) for count in _areas(activations, concepts, levels)

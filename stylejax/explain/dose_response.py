@@ -103,7 +103,7 @@ def dose_response(
       `DoseResponse`.
 
     Raises:
-      ValueError: shapes that do not fit, doses that are all equal.
+      ValueError: shapes that do not fit, doses that are all equal or not finite.
 
     Reference:
       Cohen, Luck and Honari 2018, "Distribution matching losses can hallucinate
@@ -113,10 +113,11 @@ def dose_response(
     check_choice(alternative, choices=ALTERNATIVES, name="alternative")
     amounts = [_amounts(detector, outputs) for outputs in outputs_per_dose]
     given = np.asarray(doses, np.float64)
-    if given.shape != (len(amounts),) or len(np.unique(given)) < 2:
+    fits = given.shape == (len(amounts),) and np.isfinite(given).all()
+    if not fits or len(np.unique(given)) < 2:
         raise ValueError(
-            f"doses: expected one number for each of the {len(amounts)} models, two"
-            f" different ones at least, got {np.asarray(doses).tolist()}"
+            f"doses: expected one number for each of the {len(amounts)} models, all"
+            f" finite, two different ones at least, got {np.asarray(doses).tolist()}"
         )
     sizes = [len(values) for values in amounts]
     if paired and len(set(sizes)) > 1:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from stylejax.checks import check_positive, check_same_shape
+from stylejax.explain.finite import check_finite
 from stylejax.explain.paired import PairedTest, paired_test, sign_test
 from stylejax.typing import Image
 
@@ -92,7 +93,7 @@ def vanishing_check(
       `VanishingReport`.
 
     Raises:
-      ValueError: shapes that do not fit.
+      ValueError: shapes that do not fit, or a detector that gives NaN or infinity.
 
     Reference:
       Cohen, Luck and Honari 2018, "Distribution matching losses can hallucinate
@@ -136,6 +137,7 @@ def _masks(
             f"detector: expected masks of shape {np.shape(images)[:3]}, got"
             f" {found.shape}"
         )
+    check_finite(found, name="detector", what="the masks of pictures")
     return found if found.dtype == bool else found >= threshold
 
 

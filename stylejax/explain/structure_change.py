@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_image, check_positive, check_same_shape
 from stylejax.explain.detection import binomial_interval
+from stylejax.explain.finite import check_finite
 from stylejax.image.filters import gaussian_blur
 from stylejax.metrics.pixel import Interval
 from stylejax.typing import Image
@@ -161,7 +162,8 @@ def structure_change(
       `StructureReport`.
 
     Raises:
-      ValueError: shapes that do not fit, or too few known pictures for this level.
+      ValueError: shapes that do not fit, too few known pictures for this level, or
+        pictures that are not finite.
 
     Reference:
       Cohen, Luck and Honari 2018, "Distribution matching losses can hallucinate
@@ -184,6 +186,10 @@ def structure_change(
         measure(jnp.asarray(x), jnp.asarray(y), sigma=sigma)
         for x, y in ((inputs, outputs), (null_inputs, null_outputs))
     )
+    check_finite(inputs, name="inputs", what="pictures")
+    check_finite(outputs, name="outputs", what="pictures")
+    check_finite(null_inputs, name="null_inputs", what="pictures")
+    check_finite(null_outputs, name="null_outputs", what="pictures")
     peaks, normal = (
         [np.asarray(m.max(axis=(1, 2)), np.float64) for m in which]
         for which in (maps, null)

@@ -56,7 +56,7 @@ class SetAblation:
       random_effects: the same for each random set, `r`.
       band: 5 % and 95 % quantile of `random_effects`.
       p_value: share of sets, this one counted among them, that change the metric at
-        least as much; at least `1 / (r + 1)`.
+        least as much; at least `1 / (r + 1)`. NaN where a change is not finite.
     """
 
     effect: float
@@ -197,11 +197,12 @@ def ablate_set(
     random_effects = np.array(others)
     # The set itself, drawn by chance, must count although it is rounded otherwise.
     as_large = int((np.abs(random_effects) >= abs(effect) * (1 - 1e-5)).sum())
+    finite = np.isfinite([effect, *others]).all()
     return SetAblation(
         effect=float(effect),
         random_effects=random_effects,
         band=_band(random_effects),
-        p_value=(1 + as_large) / (1 + num_random),
+        p_value=(1 + as_large) / (1 + num_random) if finite else float("nan"),
     )
 
 

@@ -125,3 +125,29 @@ def test_what_cannot_be_dissected_is_refused(planted, change, message):
     arguments = {"activations": planted[0], "masks": planted[1], **change}
     with pytest.raises(ValueError, match=message):
         dissect_units(arguments.pop("activations"), arguments.pop("masks"), **arguments)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_units_that_are_not_finite_are_named(planted, value):
+    """A threshold of NaN is exceeded nowhere: the unit would look at nothing."""
+    maps, masks = planted[0].copy(), planted[1]
+    maps[4, 2, 3, [1, 3]] = value
+    match = "^activations: expected finite numbers, got NaN or infinity in units 1, 3$"
+    with pytest.raises(ValueError, match=match):
+        dissect_units(maps, masks)
+
+
+def test_the_level_of_what_is_not_a_number_is_not_a_number(planted):
+    maps = planted[0].copy()
+    maps[4, 2, 3, 1] = np.nan
+    levels = unit_levels(maps)
+    assert np.isnan(levels).tolist() == [False, True, False, False]
+
+
+def test_masks_that_are_not_finite_are_named(planted):
+    maps, masks = planted[0], planted[1].astype(np.float32)
+    masks[0, 0, 0, 1] = np.nan
+    with pytest.raises(
+        ValueError, match="^masks: .* got NaN or infinity in concepts 1"
+    ):
+        dissect_units(maps, masks)

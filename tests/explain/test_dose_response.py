@@ -137,6 +137,8 @@ def test_discs_that_a_biased_translator_paints(generator):
     [
         (np.ones((2, 3)), [1, 1], {}, "two different ones at least, got"),
         (np.ones((2, 3)), [0, 1, 2], {}, "one number for each of the 2 models"),
+        (np.ones((3, 3)), [0, 0.5, np.nan], {}, "of the 3 models, all finite"),
+        (np.ones((3, 3)), [0, 0.5, np.inf], {}, "of the 3 models, all finite"),
         (np.ones((2, 3)), [0, 1], {"alternative": "less"}, "alternative: expected one"),
     ],
 )

@@ -127,3 +127,15 @@ def test_detectors_are_given_arrays_of_jax():
     seen = []
     vanishing_check(lambda x: seen.append(x) or red(x), BEFORE, AFTER)
     assert all(isinstance(x, jnp.ndarray) for x in seen)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_detector_that_breaks_down_is_no_all_clear(value):
+    """NaN is not above any threshold: nothing would have appeared or vanished."""
+    broken = AFTER.copy()
+    broken[1, 0, 0] = value
+    match = "^detector: expected finite .* infinity in the masks of pictures 1$"
+    with pytest.raises(ValueError, match=match):
+        vanishing_check(red, BEFORE, broken)
+    with pytest.raises(ValueError, match=match):
+        vanishing_check(red, broken, BEFORE)

@@ -174,3 +174,21 @@ def test_flat_pictures_have_no_structure_and_a_dot_has():
     maps = measure(flat, dotted)
     assert float(maps.added[0].max()) == float(maps.removed.max()) == 0
     assert float(maps.added[1].max()) > 1
+
+
+@pytest.mark.parametrize("name", ["inputs", "outputs", "null_inputs", "null_outputs"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pictures_that_are_not_finite_are_named(name, value, pictures):
+    """NaN compares as false: a broken picture would be flagged as added to."""
+    given = dict(
+        zip(
+            ("inputs", "outputs", "null_inputs", "null_outputs"),
+            (*pictures[1], *pictures[0]),
+            strict=True,
+        )
+    )
+    given[name] = np.array(given[name])
+    given[name][[3, 17], 5, 5, 0] = value
+    match = f"^{name}: expected finite numbers, got NaN or infinity in pictures 3, 17$"
+    with pytest.raises(ValueError, match=match):
+        structure_change(given.pop("inputs"), given.pop("outputs"), **given)

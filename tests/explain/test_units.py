@@ -142,3 +142,23 @@ def test_the_same_key_draws_the_same_sets():
 def test_what_cannot_be_ablated_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         ablate_units(run, metric, IMAGES, **{"layer": "layer", **change})
+
+
+@pytest.mark.parametrize("broken", ["the set", "random sets", "all"])
+def test_a_metric_that_is_not_finite_has_no_p_value(broken):
+    """NaN compares as false: counted, it would be the strongest evidence there is."""
+
+    def fragile(output):
+        value = output.mean(axis=(1, 2))
+        if broken == "all":
+            return value * jnp.nan
+        # Alone of all units, 7 forced to 5 takes the output so low.
+        return jnp.where(value < -20, jnp.nan, value)
+
+    units = [5] if broken == "random sets" else [7]
+    result = ablate_set(
+        jax.random.key(0), run, fragile, IMAGES, layer="layer", units=units, levels=5.0
+    )
+    assert np.isnan(result.random_effects).any()
+    assert np.isnan(result.effect) == (broken != "random sets")
+    assert np.isnan(result.p_value)
