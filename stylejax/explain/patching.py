@@ -38,7 +38,8 @@ from stylejax.explain.patch_masks import (
     layer_masks,
     region_patches,
 )
-from stylejax.image.regions import Labels
+from stylejax.explain.pictures import check_one_each
+from stylejax.image.regions import Labels, count_regions
 from stylejax.metrics.perturbation import map_in_chunks
 from stylejax.typing import Image, ScalarFn
 
@@ -101,7 +102,7 @@ def patched_metrics(
 
     Args:
       run: `run(images, edits) -> (output, activations)`.
-      metric: output to one number each, `b`.
+      metric: output to one number each, `b`, or to one for all of them.
       source: pictures `b h w c` whose activations are taken.
       target: pictures `b h w c` into whose run they are put.
       masks: for each layer `n` booleans, true where the patch takes the source's
@@ -116,6 +117,8 @@ def patched_metrics(
         pair = jnp.stack([source, target])
         outputs, activations = jax.vmap(lambda images: run(images, {}))(pair)
         ends = jax.vmap(metric)(outputs)
+        if ends.ndim > 1:
+            check_one_each(ends[0], count=len(source), name="metric")
 
         def patched(mask: dict[str, Array]) -> jax.Array:
             edits = {}
@@ -141,7 +144,8 @@ def patch_layers(
 
     Args:
       run: `run(images, edits) -> (output, activations)`, see `with_activations`.
-      metric: output to one number each, `b`; differentiability is not needed.
+      metric: output to one number each, `b`, or to one for all of them (`b` is then 1);
+        differentiability is not needed.
       clean: pictures `b h w c`.
       corrupt: pictures `b h w c`, one for each clean one.
       layers: names of activations, `l` of them.
@@ -152,7 +156,8 @@ def patch_layers(
       A `Patching` with `recovered` of shape `l b`.
 
     Raises:
-      ValueError: pictures of different shape, an unknown direction or layer.
+      ValueError: pictures of different shape, an unknown direction or layer, a metric
+        of another shape.
 
     Example:
       >>> def run(x, edits):  # one layer, so all goes through it
@@ -199,8 +204,7 @@ def patch_regions(
       clean: pictures `b h w c`.
       corrupt: pictures `b h w c`, one for each clean one.
       layers: names of activations `b h' w' c'`, `l` of them.
-      labels: `h w` whole numbers from 0, see `stylejax.image.regions`; others are
-        patched nowhere.
+      labels: `h w` whole numbers from 0 to `k - 1`, see `stylejax.image.regions`.
       num_regions: `k`.
       direction: `"denoising"` or `"noising"`.
       chunk: patches evaluated at once, which decides the memory.
@@ -209,15 +213,12 @@ def patch_regions(
       A `Patching` with `recovered` of shape `l k b`.
 
     Raises:
-      ValueError: as in `patch_layers`; a layer that is no map, labels of another size.
+      ValueError: as in `patch_layers`; a layer that is no map, labels of another size
+        or range.
     """
     shapes = _shapes(run, clean, corrupt, layers)
     check_positive(num_regions, name="num_regions")
-    if np.shape(labels) != clean.shape[1:3]:
-        raise ValueError(
-            f"labels: expected the pictures' size {clean.shape[1:3]}, got"
-            f" {np.shape(labels)}"
-        )
+    count_regions(labels, size_hw=clean.shape[1:3], num_regions=num_regions)
     return _patching(
         run,
         metric,

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice, check_image, check_positive
 from stylejax.explain.edits import Run
+from stylejax.explain.pictures import check_one_each
 from stylejax.metrics.perturbation import map_in_chunks
 from stylejax.typing import Image, Key, ScalarFn
 
@@ -90,10 +91,14 @@ def forced_changes(
 
     Returns:
       `n b` metric with the units forced minus without, and `b` without.
+
+    Raises:
+      ValueError: a metric that is not one number for each picture.
     """
     with jax.default_matmul_precision("highest"):
         output, activations = run(images, {})
         x, unforced = activations[layer], metric(output)
+        check_one_each(unforced, count=len(images), name="metric")
         row = (*[1] * (x.ndim - 1), -1)
         value = jnp.broadcast_to(levels.astype(x.dtype).reshape(row), x.shape)
 
@@ -130,7 +135,8 @@ def ablate_units(
       An `Ablation`. The causal effect on minus off is the difference of two.
 
     Raises:
-      ValueError: an unknown layer, units that it has not, levels of another number.
+      ValueError: an unknown layer, units that it has not, levels of another number, a
+        metric that is not one number for each picture.
     """
     size = _num_units(run, images, layer)
     chosen = _checked_units(range(size) if units is None else units, size)

@@ -233,7 +233,9 @@ def test_what_cannot_be_patched_is_refused(change, message):
 
 
 def test_labels_of_another_size_are_refused():
-    with pytest.raises(ValueError, match=r"labels: expected .* \(4, 6\), got \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"labels: expected .* \(4, 6\), got .* \(2, 2\)"
+    ):
         patch_regions(
             planted,
             linear,
@@ -242,4 +244,42 @@ def test_labels_of_another_size_are_refused():
             layers=["a"],
             labels=np.zeros((2, 2), int),
             num_regions=1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("metric", "shape"),
+    [
+        (lambda y: y.mean(axis=3), r"\(3, 4, 6\)"),
+        (lambda y: linear(y)[:, None], r"\(3, 1\)"),
+        (lambda y: linear(y)[:2], r"\(2,\)"),
+    ],
+)
+def test_a_metric_of_another_shape_is_refused(metric, shape):
+    """Pixels would pass as pictures."""
+    match = f"metric: expected one number for each of 3 pictures, got shape {shape}"
+    with pytest.raises(ValueError, match=match):
+        patch_layers(planted, metric, CLEAN, CORRUPT, layers=["a"])
+    with pytest.raises(ValueError, match=match):
+        patch_channels(planted, metric, CLEAN, CORRUPT, layer="a")
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [
+        (np.full((4, 6), -1), "-1 to -1"),
+        (grid_regions((4, 6), rows=2, columns=2), "0 to 3"),
+    ],
+)
+def test_labels_of_no_region_are_refused(labels, got):
+    match = f"labels: expected whole numbers from 0 to 1, got {got}"
+    with pytest.raises(ValueError, match=match):
+        patch_regions(
+            planted,
+            linear,
+            CLEAN,
+            CORRUPT,
+            layers=["a"],
+            labels=labels,
+            num_regions=2,
         )

@@ -162,3 +162,20 @@ def test_a_metric_that_is_not_finite_has_no_p_value(broken):
     assert np.isnan(result.random_effects).any()
     assert np.isnan(result.effect) == (broken != "random sets")
     assert np.isnan(result.p_value)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "shape"),
+    [
+        (lambda y: y, r"\(4, 5, 5\)"),
+        (lambda y: y.mean(), r"\(\)"),
+        (lambda y: y.mean(axis=(1, 2))[:2], r"\(2,\)"),
+    ],
+)
+def test_a_metric_of_another_shape_is_refused(reduce, shape):
+    """Pixels would be averaged as if they were pictures."""
+    match = f"metric: expected one number for each of 4 pictures, got shape {shape}"
+    with pytest.raises(ValueError, match=match):
+        ablate_units(run, reduce, IMAGES, layer="layer")
+    with pytest.raises(ValueError, match=match):
+        ablate_set(jax.random.key(0), run, reduce, IMAGES, layer="layer", units=[1])
