@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_same_shape
+from stylejax.explain.latent_arrays import float_array
 from stylejax.metrics.perturbation import compiled
 from stylejax.typing import Key
 
@@ -74,7 +75,7 @@ def principal_directions(latents: Latents, *, num: int) -> PrincipalDirections:
       num: how many, at most `min(n - 1, d)`.
 
     Returns:
-      `PrincipalDirections`, the largest first.
+      `PrincipalDirections`, the largest first, float32 or wider.
 
     Raises:
       ValueError: wrong shape, or more directions than there are.
@@ -86,8 +87,7 @@ def principal_directions(latents: Latents, *, num: int) -> PrincipalDirections:
 
     Reference: Härkönen et al., "GANSpace", 2020, for generators.
     """
-    _check_latents(latents, num)
-    return _exact(latents, num=num)
+    return _exact(_checked_latents(latents, num), num=num)
 
 
 def randomized_principal_directions(
@@ -111,14 +111,14 @@ def randomized_principal_directions(
       oversampling: vectors beyond `num`.
 
     Returns:
-      `PrincipalDirections`; `shares` are of the exact whole variance.
+      `PrincipalDirections`, float32 or wider; `shares` are of the exact whole variance.
 
     Raises:
       ValueError: wrong shape, or more directions than there are.
 
     Reference: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011.
     """
-    _check_latents(latents, num)
+    latents = _checked_latents(latents, num)
     num_probes = _num_probes(num, oversampling, most=min(latents.shape))
     return _randomized(
         key,
@@ -154,10 +154,11 @@ def jacobian_directions(
       oversampling: probes beyond `num`.
 
     Returns:
-      `SingularDirections`, the largest first.
+      `SingularDirections`, the largest first, float32 or wider.
 
     Raises:
       ValueError: more directions than there are.
+      TypeError: `x` is not float.
 
     Example:
       >>> scale = jnp.array([1.0, 3.0, 2.0])
@@ -170,7 +171,7 @@ def jacobian_directions(
     Reference: Halko, Martinsson and Tropp, 2011; of generators Ramesh, Choi and LeCun,
       "A Spectral Regularizer for Unsupervised Disentanglement", 2018.
     """
-    x = jnp.asarray(x)
+    x = float_array(x, name="x")
     sizes = (np.prod(v.shape) for v in (x, jax.eval_shape(fn, x)))
     num_probes = _num_probes(num, oversampling, most=int(min(sizes)))
 
@@ -194,7 +195,7 @@ def walk(
 
     Args:
       decode: one latent to one picture, `h w c` or `1 h w c`.
-      latent: where the walk passes at amount 0.
+      latent: where the walk passes at amount 0; float.
       direction: a step, of the shape of `latent`.
       amounts: `a` numbers; of a unit direction, distances.
 
@@ -203,9 +204,10 @@ def walk(
 
     Raises:
       ValueError: a direction of another shape.
+      TypeError: `latent` is not float.
     """
     check_same_shape(latent, direction, names=("latent", "direction"))
-    latent, direction = jnp.asarray(latent), jnp.asarray(direction)
+    latent, direction = float_array(latent, name="latent"), jnp.asarray(direction)
 
     def picture(amount: jax.Array) -> jax.Array:
         image = decode(latent + amount * direction)
@@ -224,15 +226,18 @@ def _decompose(
     num_power_iterations: int,
 ) -> SingularDirections:
     out_shape = jax.eval_shape(fn, x).shape
+    # There is no decomposition of narrower numbers.
+    start = x.reshape(-1).astype(jnp.promote_types(x.dtype, jnp.float32))
 
     def flat(v: jax.Array) -> jax.Array:
         with jax.default_matmul_precision("highest"):
-            return fn(v.reshape(x.shape)).reshape(-1)
+            out = fn(v.astype(x.dtype).reshape(x.shape)).reshape(-1)
+        return out.astype(jnp.promote_types(out.dtype, jnp.float32))
 
-    _, push = jax.linearize(flat, x.reshape(-1))
-    pull = jax.linear_transpose(push, x.reshape(-1))
+    _, push = jax.linearize(flat, start)
+    pull = jax.linear_transpose(push, start)
     apply, transposed = jax.vmap(push), jax.vmap(lambda u: pull(u)[0])
-    probes = jax.random.normal(key, (num_probes, x.size), x.dtype)
+    probes = jax.random.normal(key, (num_probes, x.size), start.dtype)
     us, values, vs = _randomized_svd(probes, apply, transposed, num_power_iterations)
     us, values, vs = us[:num], values[:num], vs[:num]
     signs = _signs(vs)[:, None]
@@ -256,12 +261,15 @@ def _num_probes(num: int, oversampling: int, *, most: int) -> int:
     return min(num + oversampling, most)
 
 
-def _check_latents(latents: Latents, num: int) -> None:
-    if jnp.ndim(latents) != 2:
+def _checked_latents(latents: Latents, num: int) -> Latents:
+    """In float32 or wider: there is no decomposition of narrower numbers."""
+    latents = jnp.asarray(latents)
+    if latents.ndim != 2:
         raise ValueError(
-            f"latents: expected shape (n, d), got {jnp.shape(latents)}; flatten each"
+            f"latents: expected shape (n, d), got {latents.shape}; flatten each"
         )
     _check_num(num, min(latents.shape[0] - 1, latents.shape[1]))
+    return latents.astype(jnp.promote_types(latents.dtype, jnp.float32))
 
 
 @functools.partial(jax.jit, static_argnames="num")

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from stylejax.checks import check_positive
 from stylejax.explain.directions import Decoder, Latents, walk
+from stylejax.explain.latent_arrays import checked_factors, checked_walks
 from stylejax.metrics.perturbation import map_in_chunks
 from stylejax.metrics.pixel import Interval
 from stylejax.typing import Key
@@ -106,19 +107,18 @@ def factor_slopes(
       `n k m`, in the factor's unit per unit of amount.
 
     Raises:
-      ValueError: directions of another width than the latents, or one amount alone.
+      ValueError: directions of another width than the latents, amounts that do not
+        differ, or factors of another shape.
+      TypeError: latents that are not floats.
     """
-    latents, directions = _checked(latents, directions)
-    if jnp.size(amounts) < 2:
-        raise ValueError("amounts: expected at least two, a slope needs as many")
-    amounts = jnp.asarray(amounts, latents.dtype)
+    latents, directions, amounts = checked_walks(latents, directions, amounts)
     centered = amounts - amounts.mean()
     weights = centered / jnp.sum(centered**2)
 
     def slope(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         with jax.default_matmul_precision("highest"):
             pictures = walk(decode, latents[pair[0]], directions[pair[1]], amounts)
-            factors = factors_fn(pictures)
+            factors = checked_factors(factors_fn, pictures)
         # The first is taken away before the sum: a large constant would be rounded.
         return jnp.einsum(
             "a,am->m", weights, factors - factors[:1], precision="highest"
@@ -152,7 +152,9 @@ def entanglement(
       `Entanglement`, NumPy float64.
 
     Raises:
-      ValueError: wrong shapes, or a factor that is the same for all latents.
+      ValueError: wrong shapes, amounts that do not differ, or a factor that is the same
+        for all latents.
+      TypeError: latents that are not floats.
 
     Reference: Eastwood and Williams 2018, with slopes for predictors' importances.
     """
@@ -266,7 +268,7 @@ def entanglement_band(
     check_positive(num_draws, name="num_draws")
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number between 0 and 1, got {level}")
-    latents, directions = _checked(latents, directions)
+    latents, directions, amounts = checked_walks(latents, directions, amounts)
     keys = jax.random.split(key, num_draws)
     turned = jax.vmap(random_turn, in_axes=(0, None))(keys, directions)
     sets = jnp.concatenate([directions[None], turned]).reshape(-1, directions.shape[1])
@@ -301,11 +303,13 @@ def _measure(
     chunk: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slopes `n k m` and the factors' spreads `m`, on the host."""
+    latents, directions, amounts = checked_walks(latents, directions, amounts)
 
     @jax.jit
     def measure(latents: Latents, directions: jax.Array, amounts: jax.Array):
         def factors(latent: jax.Array) -> jax.Array:
-            return factors_fn(walk(decode, latent, latent, jnp.zeros(1)))[0]
+            pictures = walk(decode, latent, latent, jnp.zeros(1))
+            return checked_factors(factors_fn, pictures)[0]
 
         with jax.default_matmul_precision("highest"):
             here = map_in_chunks(factors, latents, chunk=chunk)
@@ -324,15 +328,6 @@ def _measure(
             " or leave it out"
         )
     return slopes, spreads
-
-
-def _checked(latents: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
-    of, along = jnp.shape(latents), jnp.shape(directions)
-    if len(of) != 2 or len(along) != 2 or of[1] != along[1]:
-        raise ValueError(
-            f"expected latents (n, d) and directions (k, d), got {of} and {along}"
-        )
-    return jnp.asarray(latents), jnp.asarray(directions)
 
 
 def _shares(sizes: np.ndarray, *, axis: int) -> np.ndarray:

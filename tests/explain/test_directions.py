@@ -275,3 +275,40 @@ def test_a_picture_may_be_walked_as_well_as_a_latent():
 def test_a_walk_needs_a_direction_of_the_latents_shape():
     with pytest.raises(ValueError, match="expected latent and direction of one shape"):
         walk(lambda z: z, jnp.ones((1, 1, 2)), jnp.ones(2), np.zeros(1))
+
+
+def test_whole_latents_cannot_be_walked():
+    """The amounts would be cut to whole numbers: 0.5 would be no step at all."""
+    with pytest.raises(TypeError, match="latent: expected floats, got int32"):
+        walk(lambda z: z, jnp.ones((2, 2, 3), int), jnp.ones((2, 2, 3)), [0.5, 0.25])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.int32])
+@pytest.mark.parametrize("find", [exact, randomized])
+def test_principal_directions_of_other_numbers_are_float32(find, dtype, latents):
+    narrow = jnp.asarray(latents * 8, dtype)
+    found, expected = find(narrow, 3), find(narrow.astype(jnp.float32), 3)
+    assert all(part.dtype == jnp.float32 for part in found)
+    for part, wide in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part, wide)
+
+
+def test_the_jacobian_at_whole_numbers_is_refused():
+    with pytest.raises(TypeError, match="x: expected floats, got int32"):
+        jacobian_directions(KEY, lambda x: 2.0 * x, jnp.arange(4), num=1)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_the_jacobian_of_narrow_numbers_is_decomposed_in_float32(dtype):
+    """The function is given its own precision; a scale by 2, 1, 4 and 3 is exact."""
+    seen = []
+
+    def fn(x):
+        seen.append(x.dtype)
+        return x * jnp.asarray([2, 1, 4, 3], dtype)
+
+    found = jacobian_directions(KEY, fn, jnp.ones(4, dtype), num=2)
+    assert set(seen) == {jnp.dtype(dtype)}
+    assert found.inputs.dtype == found.values.dtype == jnp.float32
+    np.testing.assert_allclose(found.values, [4, 3], rtol=0.02)
+    np.testing.assert_allclose(found.inputs, [[0, 0, 1, 0], [0, 0, 0, 1]], atol=0.05)

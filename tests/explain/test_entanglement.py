@@ -263,3 +263,49 @@ def test_options_of_the_band(band_of):
         band_of(jnp.eye(3), num_draws=0)
     with pytest.raises(ValueError, match="level: expected a number between 0 and 1"):
         band_of(jnp.eye(3), level=1.0)
+
+
+@pytest.mark.parametrize(
+    ("factors", "got"),
+    [
+        (lambda pictures: pictures.mean(axis=(1, 2, 3)), r"\(\d,\)"),
+        (lambda pictures: pictures, r"\(\d, 2, 2, 3\)"),
+        (lambda pictures: pictures.mean(axis=(0, 1)), r"\(2, 3\)"),
+    ],
+)
+def test_factors_of_another_shape(factors, got, latents):
+    match = rf"factors_fn: expected \(\d, m\), m factors of each picture, got {got}"
+    with pytest.raises(ValueError, match=match):
+        factor_slopes(factors, paint, latents, jnp.eye(4), AMOUNTS)
+    with pytest.raises(ValueError, match=match):
+        entanglement(factors, paint, latents, jnp.eye(4), AMOUNTS)
+
+
+def test_whole_latents_are_refused():
+    """Their amounts would be cut to whole numbers as well."""
+    whole = jnp.arange(12).reshape(3, 4)
+    with pytest.raises(TypeError, match="latents: expected floats, got int32"):
+        factor_slopes(colors, paint, whole, jnp.eye(4), AMOUNTS)
+    with pytest.raises(TypeError, match="latents: expected floats, got int32"):
+        entanglement(colors, paint, whole, jnp.eye(4), AMOUNTS)
+
+
+@pytest.mark.parametrize(
+    "amounts", [[1.0, 1.0], [1, 1, 1], [0.0, np.nan], [[0.0, 1.0]], 3.0, [np.inf, 0]]
+)
+def test_amounts_that_have_no_slope(amounts, latents):
+    match = "amounts: expected at least two different finite numbers"
+    with pytest.raises(ValueError, match=match):
+        factor_slopes(colors, paint, latents, jnp.eye(4), jnp.asarray(amounts))
+    with pytest.raises(ValueError, match=match):
+        entanglement(colors, paint, latents, jnp.eye(4), np.asarray(amounts))
+    with pytest.raises(ValueError, match=match):
+        entanglement_band(
+            jax.random.key(0), colors, paint, latents, jnp.eye(4), np.asarray(amounts)
+        )
+
+
+def test_slopes_may_be_jitted_over_the_amounts(latents):
+    slopes = jax.jit(lambda a: factor_slopes(colors, mixed, latents, jnp.eye(4), a))
+    expected = np.broadcast_to(MIXING.T, (30, 4, 3))
+    np.testing.assert_allclose(slopes(AMOUNTS), expected, atol=1e-4)
