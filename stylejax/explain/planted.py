@@ -16,7 +16,11 @@ from numpy.typing import ArrayLike
 from stylejax.checks import check_same_shape
 from stylejax.explain.detection import binomial_interval
 from stylejax.image.regions import region_sums
-from stylejax.metrics.attribution_shape import pixel_relevance, relevance_mass
+from stylejax.metrics.attribution_shape import (
+    check_mask_range,
+    pixel_relevance,
+    relevance_mass,
+)
 from stylejax.metrics.pixel import Interval, bootstrap_interval
 
 
@@ -137,7 +141,7 @@ def mark_share(
       `MarkShare`. Pure.
 
     Raises:
-      ValueError: a mask of another size, or an unknown sign.
+      ValueError: a mask of another size or range, or an unknown sign.
 
     Example:
       >>> mark_share(jnp.array([[3.0, 1.0]]), jnp.array([[1.0, 0.0]])).lift.tolist()
@@ -173,7 +177,8 @@ def model_contrast(
       `ModelContrast`.
 
     Raises:
-      ValueError: shapes that do not fit, or a map without relevance of this sign.
+      ValueError: shapes that do not fit, a mask out of range, or a map without
+        relevance of this sign.
 
     Reference:
       Yang and Kim 2019, "Benchmarking attribution methods with relative feature
@@ -189,6 +194,7 @@ def model_contrast(
             "attribution_a: expected maps (b, h, w, c) or (b, h, w), got shape"
             f" {jnp.shape(attribution_a)}"
         )
+    check_mask_range(mask)
     axis = None if jnp.ndim(mask) == 2 else 0
     mass = jax.vmap(lambda a, m: relevance_mass(a, m, sign=sign), in_axes=(0, axis))
     first, second = (

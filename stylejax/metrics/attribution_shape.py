@@ -24,6 +24,9 @@ Mask = Float[Array, "h w"]
 SIGNS = ("absolute", "positive", "negative")
 """What may be counted of a map."""
 
+# Soft masks are resized and blurred in float32.
+_ROUNDING = 1e-5
+
 
 def pixel_relevance(attribution: Map, *, sign: str) -> Float[Array, "h w"]:
     """The size of each pixel's contribution: channels added up, then the sign applied.
@@ -112,14 +115,14 @@ def relevance_mass(attribution: Map, mask: Mask, *, sign: str) -> Float[Array, "
 
     Args:
       attribution: a map `h w c` or `h w`.
-      mask: `h w` in [0, 1], or truth values.
+      mask: `h w` in [0, 1], or truth values; see `check_mask_range`.
       sign: a name in `SIGNS`.
 
     Returns:
       A scalar in [0, 1].
 
     Raises:
-      ValueError: another rank or sign, or a mask of another size.
+      ValueError: another rank or sign, or a mask of another size or range.
 
     Example:
       >>> relevance_map = jnp.array([[3.0, -1.0]])
@@ -130,7 +133,29 @@ def relevance_mass(attribution: Map, mask: Mask, *, sign: str) -> Float[Array, "
     """
     relevance = pixel_relevance(attribution, sign=sign)
     inside = _checked_mask(mask, relevance.shape)
+    check_mask_range(mask)
     return jnp.sum(relevance * inside.astype(relevance.dtype)) / relevance.sum()
+
+
+def check_mask_range(mask: Array | np.ndarray) -> None:
+    """Returns nothing; refuses a mask with values outside [0, 1], but for rounding.
+
+    Args:
+      mask: any shape. Under `jax.jit`, where there are no values yet, all pass.
+
+    Raises:
+      ValueError: values out of range, NaN among them.
+
+    Example:
+      >>> check_mask_range(np.array([0, 255]))
+      Traceback (most recent call last):
+      ValueError: mask: expected values in [0, 1], got 0 to 255
+    """
+    if isinstance(mask, jax.core.Tracer):
+        return
+    low, high = np.min(np.asarray(mask)), np.max(np.asarray(mask))
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        raise ValueError(f"mask: expected values in [0, 1], got {low:g} to {high:g}")
 
 
 def relevance_rank(attribution: Map, mask: Mask, *, sign: str) -> Float[Array, ""]:

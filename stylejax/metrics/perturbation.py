@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from stylejax.checks import check_same_shape
-from stylejax.image.regions import Labels
+from stylejax.image.regions import Labels, count_regions
 from stylejax.typing import ScalarFn
 
 Picture = Float[Array, "h w c"]
@@ -167,7 +167,8 @@ def checked_labels(
     """Labels of regions and how many there are.
 
     Args:
-      labels: `h w` whole numbers from 0.
+      labels: `h w` whole numbers from 0 to `num_regions - 1`; where they are traced,
+        that is not looked at.
       size_hw: the size they must have.
       num_regions: their number; None reads it off the labels.
 
@@ -175,7 +176,8 @@ def checked_labels(
       The labels, and the number of regions.
 
     Raises:
-      ValueError: another size, fewer than two regions, or a number that is needed.
+      ValueError: another size, labels out of range, fewer than two regions, or a number
+        that is needed.
       TypeError: no whole numbers.
     """
     labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
@@ -186,13 +188,13 @@ def checked_labels(
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"labels: expected whole numbers, got {labels.dtype}")
-    if num_regions is None:
-        if isinstance(labels, jax.core.Tracer):
-            raise ValueError(
-                "num_regions: expected the number of regions, got None; under jax.jit"
-                " it cannot be read off the labels"
-            )
-        num_regions = int(np.max(labels)) + 1
+    if not isinstance(labels, jax.core.Tracer):
+        num_regions = count_regions(labels, size_hw=size_hw, num_regions=num_regions)
+    elif num_regions is None:
+        raise ValueError(
+            "num_regions: expected the number of regions, got None; under jax.jit"
+            " it cannot be read off the labels"
+        )
     if num_regions < 2:
         raise ValueError(f"labels: expected two regions or more, got {num_regions}")
     return jnp.asarray(labels), num_regions

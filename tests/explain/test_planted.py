@@ -170,6 +170,16 @@ def test_blind_picks_of_planted_models_are_right_and_none_of_clean_ones(generato
             r"expected maps \(b, h, w, c\)",
         ),
         (
+            lambda: mark_share(jnp.ones((2, 2)), 255 * np.eye(2)),
+            r"mask: expected values in \[0, 1\], got 0 to 255",
+        ),
+        (
+            lambda: model_contrast(
+                jnp.ones((1, 2, 2)), jnp.ones((1, 2, 2)), 255 * np.eye(2)
+            ),
+            r"mask: expected values in \[0, 1\], got 0 to 255",
+        ),
+        (
             lambda: mark_share(jnp.ones((2, 2)), jnp.ones((2, 2)), sign="both"),
             "sign: expected one of",
         ),

@@ -210,6 +210,24 @@ def test_all_may_be_jitted_and_vmapped(signed):
     assert float(found[2].sum()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("mask", [255 * MASK, MASK - 0.5, np.where(MASK, np.nan, 0)])
+def test_a_mask_out_of_range_is_refused_unless_it_is_traced(mask):
+    """255 for inside would give a share of 38."""
+    with pytest.raises(
+        ValueError, match=r"^mask: expected values in \[0, 1\], got .* to"
+    ):
+        relevance_mass(UNIFORM, mask, sign="absolute")
+    inside = jax.vmap(lambda a: relevance_mass(a, mask, sign="absolute"))
+    with pytest.raises(ValueError, match=r"mask: expected values in \[0, 1\]"):
+        jax.jit(inside)(UNIFORM[None])
+    jax.jit(lambda m: relevance_mass(UNIFORM, m, sign="absolute"))(mask)
+
+
+def test_a_mask_may_be_off_by_rounding():
+    found = relevance_mass(UNIFORM, MASK * np.float32(1 + 1e-6), sign="absolute")
+    assert float(found) == pytest.approx(AREA, rel=1e-4)
+
+
 def test_mistakes_end_in_one_line():
     with pytest.raises(ValueError, match="mask: expected shape"):
         relevance_mass(UNIFORM, MASK[1:], sign="absolute")

@@ -128,6 +128,26 @@ def test_labels_are_counted_unless_they_are_traced():
         )
 
 
+@pytest.mark.parametrize(
+    ("labels", "num_regions", "match"),
+    [
+        ([[0, -1]], None, "from 0 to 0, got -1 to 0"),
+        ([[0, -1]], 2, "from 0 to 1, got -1 to 0"),
+        ([[0, 3]], 2, "from 0 to 1, got 0 to 3"),
+    ],
+)
+def test_labels_out_of_range_are_refused_unless_they_are_traced(
+    labels, num_regions, match
+):
+    options = {"size_hw": (1, 2), "num_regions": num_regions}
+    for of_kind in (np.asarray(labels), jnp.asarray(labels)):
+        with pytest.raises(ValueError, match=f"^labels: expected .*{match}$"):
+            checked_labels(of_kind, **options)
+    if num_regions is not None:
+        traced = jax.jit(lambda x: checked_labels(x, **options)[0])(np.array(labels))
+        assert traced.tolist() == labels
+
+
 def test_mistakes_end_in_one_line():
     image = jnp.zeros((2, 3, 1))
     for match, call in {
