@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from stylejax.checks import check_choice
@@ -70,7 +71,7 @@ class Target(Scalar):
     def __post_init__(self) -> None:
         """Refuses unknown names and boxes that no picture could hold."""
         check_choice(self.kind, choices=KINDS, name="target kind")
-        if not isinstance(self.channel, int):
+        if not isinstance(self.channel, int) or isinstance(self.channel, bool):
             check_choice(self.channel, choices=CHANNELS, name="target channel")
         elif self.channel < 0:
             raise ValueError(
@@ -79,10 +80,11 @@ class Target(Scalar):
         if self.box is None:
             return
         box = tuple(self.box)
-        if len(box) != 4 or min(box[:2]) < 0 or min(box[2:]) < 1:
+        whole = all(isinstance(v, int | np.integer) for v in box)
+        if not whole or len(box) != 4 or min(box[:2]) < 0 or min(box[2:]) < 1:
             raise ValueError(
-                "target box: expected x,y,w,h in pixels with x, y >= 0 and w, h >= 1,"
-                f" got {','.join(map(str, box))}"
+                "target box: expected x,y,w,h in whole pixels with x, y >= 0 and"
+                f" w, h >= 1, got {','.join(map(str, box))}"
             )
         object.__setattr__(self, "box", tuple(int(v) for v in box))
 

@@ -24,7 +24,7 @@ def correlation(
     """The correlation of two arrays over all their entries.
 
     Args:
-      x: any shape, at least two entries.
+      x: any shape, at least two entries; computed in float32 or wider.
       y: same shape.
       kind: `"pearson"`, of the values, or `"spearman"`, of the ranks, where equal
         values share the mean of their ranks.
@@ -42,10 +42,11 @@ def correlation(
       1.0
     """
     check_choice(kind, choices=KINDS, name="kind")
+    x, y = jnp.asarray(x), jnp.asarray(y)
     check_same_shape(x, y)
-    if jnp.size(x) < 2:
-        raise ValueError(f"x: expected at least two entries, got shape {jnp.shape(x)}")
-    flat = [jnp.ravel(v).astype(jnp.promote_types(v.dtype, "float32")) for v in (x, y)]
+    if x.size < 2:
+        raise ValueError(f"x: expected at least two entries, got shape {x.shape}")
+    flat = [v.ravel().astype(jnp.promote_types(v.dtype, "float32")) for v in (x, y)]
     finite = jnp.isfinite(flat[0]).all() & jnp.isfinite(flat[1]).all()
     if kind == "spearman":
         flat = [_ranks(v) for v in flat]

@@ -42,7 +42,7 @@ class Infidelity:
       low: lower end of the 95 % interval over the random changes, by normal theory.
       high: upper end.
       relative: `mean` over the mean of `(f(x) - f(x - I))^2`: what a map of zeros has
-        is 1.
+        is 1. NaN where the function does not change.
     """
 
     mean: Float[Array, ""]
@@ -189,7 +189,8 @@ def _infidelity(
     errors = jnp.square(predicted - changes)
     mean, low, high = _mean_interval(errors)
     size = jnp.mean(jnp.square(changes))
-    return Infidelity(mean, jnp.maximum(low, 0), high, mean / size)
+    relative = mean / jnp.where(size > 0, size, jnp.nan)
+    return Infidelity(mean, jnp.maximum(low, 0), high, relative)
 
 
 def _sensitivity(

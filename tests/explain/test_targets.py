@@ -191,6 +191,22 @@ def test_an_impossible_box_is_refused(box):
         region_mean("red", box=box)
 
 
+@pytest.mark.parametrize(
+    "box", [(0.9, 0, 1.5, 1), (0, 0, 2.0, 1), (0, 0, np.nan, 1), ("0", "0", "1", "1")]
+)
+def test_a_box_of_no_whole_numbers_is_refused(box):
+    """Cut to whole pixels, it would be another box than what was asked for."""
+    with pytest.raises(ValueError, match="target box: expected x,y,w,h in whole") as e:
+        region_mean("red", box=box)
+    assert one_line(e)
+
+
+@pytest.mark.parametrize("channel", [True, False, np.True_])
+def test_truth_is_no_channel(channel):
+    with pytest.raises(ValueError, match="target channel: expected one of red"):
+        region_mean(channel)
+
+
 @pytest.mark.parametrize("box", [(0, 0, 13, 1), (0, 0, 1, 11), (12, 0, 1, 1)])
 def test_a_box_outside_the_picture_is_one_clear_line(box, images):
     target = region_mean("red", box=box)

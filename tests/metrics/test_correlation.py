@@ -98,6 +98,27 @@ def test_quantiles_of_the_normal_distribution():
     assert normal_quantile(0.9544997) == pytest.approx(2, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", SCIPY)
+def test_arrays_of_any_kind_may_be_compared(kind, generator):
+    """float64 of NumPy is read as float32, without a warning."""
+    x, y = generator.normal(size=(2, 30))
+    expected = float(correlation(jnp.float32(x), jnp.float32(y), kind=kind))
+    for cast in (np.asarray, list, np.ndarray.tolist):
+        found = correlation(cast(x), cast(y), kind=kind)
+        assert found.dtype == jnp.float32
+        assert float(found) == pytest.approx(expected, abs=1e-6)
+    whole = correlation([1, 2, 3], np.array([2, 4, 7]), kind="spearman")
+    assert float(whole) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.array([0.5])])
+def test_the_interval_of_a_number_of_any_kind(value):
+    for kind in SCIPY:
+        ends = correlation_interval(value, num_samples=28, kind=kind)
+        again = correlation_interval(jnp.float32(0.5), num_samples=28, kind=kind)
+        np.testing.assert_allclose(np.ravel(ends), np.ravel(again), rtol=1e-6)
+
+
 def test_mistakes_end_in_one_line():
     x = jnp.arange(4.0)
     with pytest.raises(ValueError, match="expected one of pearson, spearman"):

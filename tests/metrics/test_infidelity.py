@@ -153,3 +153,10 @@ def test_mistakes_of_sensitivity():
         sensitivity(KEY, identity, IMAGE, radius=0)
     with pytest.raises(ValueError, match="num_samples: expected two or more"):
         sensitivity(KEY, identity, IMAGE, radius=1, num_samples=1)
+
+
+def test_a_constant_function_leaves_the_share_of_any_map_undefined():
+    constant = jax.jit(lambda images: jnp.full(len(images), 4.0))
+    result = measure(constant, WEIGHTS)
+    assert float(result.mean) > 0.1
+    assert np.isnan(result.relative)
