@@ -78,12 +78,12 @@ class DeletionCurves:
     def p_value(self) -> Float[Array, ""]:
         """The chance that a random order deletes as well: `(1 + # as low) / (1 + n)`.
 
-        NaN where the curve is not finite.
+        NaN where a curve is not finite.
         """
-        area = self.deletion_area
-        as_low = jnp.sum(self.random_areas <= area)
-        chance = (1 + as_low) / (1 + len(self.random))
-        return jnp.where(jnp.isfinite(area), chance, jnp.nan)
+        area, others = self.deletion_area, self.random_areas
+        chance = (1 + jnp.sum(others <= area)) / (1 + len(self.random))
+        finite = jnp.isfinite(area) & jnp.isfinite(others).all()
+        return jnp.where(finite, chance, jnp.nan)
 
 
 def deletion_curves(

@@ -1,5 +1,7 @@
 """Deletion and insertion against a function whose curves and areas are known."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,3 +171,9 @@ def test_mistakes_end_in_one_line(options):
     with pytest.raises(ValueError, match="expected 1 to 36 steps") as e:
         curves(TRUTH, **options)
     assert "\n" not in str(e.value)
+
+
+def test_random_orders_that_break_the_function_are_no_evidence(truth):
+    """NaN is not as low as anything: the p-value would be the smallest there is."""
+    broken = dataclasses.replace(truth, random=truth.random.at[3, 5].set(jnp.nan))
+    assert np.isnan(broken.p_value)
