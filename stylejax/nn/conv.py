@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from stylejax.checks import check_choice
+from stylejax.nn.conv_primitive import convolve
 
 PADDING_MODES = ("zero", "reflect", "replicate")
 _NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 KERNEL_STD = 0.02
 kernel_init = nn.initializers.normal(KERNEL_STD)
@@ -58,9 +58,7 @@ def conv2d(x: jax.Array, kernel: jax.Array, *, stride: int = 1) -> jax.Array:
     Returns:
       Array `b h' w' o` with h' = (h - kh) // stride + 1.
     """
-    return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), "VALID", dimension_numbers=_DIMENSIONS
-    )
+    return convolve(x, kernel, stride=stride)
 
 
 def conv2d_transpose(
@@ -82,15 +80,8 @@ def conv2d_transpose(
       Array `b h' w' o` with h' = (h - 1) stride - 2 padding + kh + output_padding.
     """
     before = [k - 1 - padding for k in kernel.shape[:2]]
-    pads = [(p, p + output_padding) for p in before]
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel[::-1, ::-1],
-        (1, 1),
-        pads,
-        lhs_dilation=(stride, stride),
-        dimension_numbers=_DIMENSIONS,
-    )
+    down, right = ((p, p + output_padding) for p in before)
+    return convolve(x, kernel[::-1, ::-1], padding=(down, right), dilation=stride)
 
 
 def add_bias(layer: Any, y: jax.Array) -> jax.Array:
