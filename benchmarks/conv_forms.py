@@ -5,8 +5,8 @@
 
 Single convolutions at the shapes of the networks here: forward, gradient by the input,
 gradient by the kernel; then a CycleGAN generator, forward and with gradients, and
-VGG-19 with gradients. Ours and XLA's are timed in turns; a figure is the median over the
-rounds of the ratio of ours to XLA's. The largest difference stands beside it. Prints
+VGG-19 with gradients. Ours and XLA's are timed in turns; a figure is the median of
+the ratios of the rounds. The largest difference stands beside it. Prints
 one table and writes JSON. Run it where jax or the machine has changed: the choice of
 forms in `stylejax/nn/conv_forms.py` is from such tables.
 """
