@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from stylejax.nn import conv_forms
-from stylejax.nn.conv_forms import Padding
+from stylejax.nn.kernel_gradients import Padding
 
 _NONE: Padding = ((0, 0), (0, 0))
 
@@ -53,7 +53,7 @@ def convolve(
         padding=tuple(map(tuple, padding)),
         dilation=dilation,
         # The surrounding `jax.default_matmul_precision` is over when it is lowered.
-        precision=jax.config.jax_default_matmul_precision,
+        precision=jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
     )
 
 
@@ -149,7 +149,7 @@ def _convolve_batched(args: Any, dims: Any, **options: Any) -> tuple[jax.Array, 
         kernel = jax.numpy.moveaxis(kernel, kernel_dim, 3)
         y = _convolve_p.bind(x, kernel.reshape(*kernel.shape[:3], -1), **options)
         return y.reshape(*y.shape[:3], *kernel.shape[3:]), 3
-    plain = functools.partial(conv_forms.plain, **options)
+    plain: Any = functools.partial(conv_forms.plain, **options)
     return jax.vmap(plain, (x_dim, kernel_dim))(x, kernel), 0
 
 
@@ -163,7 +163,7 @@ def _kernel_batched(args: Any, dims: Any, **options: Any) -> tuple[jax.Array, in
         x = jax.numpy.moveaxis(x, x_dim, 3)
         y = _kernel_p.bind(x.reshape(*x.shape[:3], -1), output, **options)
         return y.reshape(*y.shape[:2], *x.shape[3:], y.shape[3]), 2
-    plain = functools.partial(conv_forms.plain_kernel_gradient, **options)
+    plain: Any = functools.partial(conv_forms.plain_kernel_gradient, **options)
     return jax.vmap(plain, (x_dim, output_dim))(x, output), 0
 
 
