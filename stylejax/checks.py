@@ -88,3 +88,27 @@ def check_choice(value: Any, *, choices: Iterable[Any], name: str) -> None:
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(f"{name}: expected one of {listed}; got {value!r}")
+
+
+def check_one_each(values: Any, *, count: int, name: str) -> None:
+    """Returns nothing; refuses what is not one number for each picture.
+
+    Args:
+      values: an array, of which only the shape is used; it may be traced.
+      count: how many pictures there are.
+      name: what the user calls the function that gave it.
+
+    Raises:
+      ValueError: another shape.
+
+    Example:
+      >>> check_one_each(jnp.ones((2, 3)), count=2, name="metric")
+      Traceback (most recent call last):
+      ValueError: metric: expected one number for each of 2 pictures, got shape (2, 3);
+      reduce over all axes but the first
+    """
+    if jnp.shape(values) != (count,):
+        raise ValueError(
+            f"{name}: expected one number for each of {count} pictures, got shape"
+            f" {jnp.shape(values)}; reduce over all axes but the first"
+        )

@@ -232,32 +232,32 @@ def _averaged(
 ) -> tuple[Picture, Picture | None]:
     """Mean of draws and its standard error, in chunks of `size`.
 
-    Squares are summed about the first draw: about 0 they would cancel.
+    Chunks are merged by their own means (Chan et al. 1979): squares about 0 would
+    cancel where the mean is large.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples: expected at least 1, got {num_samples}")
     keys = jax.random.split(key, num_samples)
-    center = jax.jit(draw)(keys[0], jnp.int32(0))
 
     @jax.jit
-    def add(first: Picture, second: Picture, keys: Key, index: jax.Array) -> tuple:
+    def merge(mean: Picture, spread: Picture, index: jax.Array) -> tuple:
         chosen = jnp.minimum(index, num_samples - 1)
-        values = jax.vmap(draw)(keys[chosen], chosen) - center[None]
+        values = jax.vmap(draw)(keys[chosen], chosen)
         # The last chunk is filled up with draws of weight zero.
         weights = (index < num_samples).astype(picture.dtype)[:, None, None, None]
-        first = first + (weights * values).sum(axis=0)
-        return first, second + (weights * values**2).sum(axis=0)
+        before, count = index[0], weights.sum()
+        own = (weights * values).sum(axis=0) / count
+        off, share = own - mean, count / (before + count)
+        spread += (weights * (values - own[None]) ** 2).sum(axis=0)
+        return mean + share * off, spread + share * before * off**2
 
-    total, squares = jnp.zeros_like(picture), jnp.zeros_like(picture)
+    mean, spread = jnp.zeros_like(picture), jnp.zeros_like(picture)
     # A loop on the host: see `StraightPath`.
     for begin in range(0, num_samples, size):
-        index = jnp.arange(begin, begin + size)
-        total, squares = add(total, squares, keys, index)
-    offset = total / num_samples
+        mean, spread = merge(mean, spread, jnp.arange(begin, begin + size))
     if num_samples == 1:
-        return center + offset, None
-    variance = jnp.maximum(squares / num_samples - offset**2, 0)
-    return center + offset, jnp.sqrt(variance / (num_samples - 1))
+        return mean, None
+    return mean, jnp.sqrt(spread / num_samples / (num_samples - 1))
 
 
 def _prepared(fn: ScalarFn, image: Any, baseline: Any) -> tuple[Picture, Picture]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stylejax.checks import check_one_each
 from stylejax.explain.baselines import is_constant, make_baseline
 from stylejax.explain.cancellation import PROBES, refuse_cancelled
 from stylejax.explain.completeness import Attribution, measure
@@ -164,10 +165,7 @@ def _activation(run: Run, picture: Picture, *, name: str) -> jax.Array:
 
 def _one_number(value: jax.Array) -> jax.Array:
     if jnp.size(value) != 1:
-        raise ValueError(
-            "target: expected one number for each of 1 pictures, got shape"
-            f" {jnp.shape(value)}; reduce over all axes but the first"
-        )
+        check_one_each(value, count=1, name="target")
     return jnp.reshape(value, ())
 
 

@@ -30,7 +30,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stylejax.checks import check_choice, check_image, check_positive, check_same_shape
+from stylejax.checks import (
+    check_choice,
+    check_image,
+    check_one_each,
+    check_positive,
+    check_same_shape,
+)
 from stylejax.explain.edits import Run
 from stylejax.explain.patch_masks import (
     Masks,
@@ -38,7 +44,6 @@ from stylejax.explain.patch_masks import (
     layer_masks,
     region_patches,
 )
-from stylejax.explain.pictures import check_one_each
 from stylejax.image.regions import Labels, count_regions
 from stylejax.metrics.perturbation import map_in_chunks
 from stylejax.typing import Image, ScalarFn

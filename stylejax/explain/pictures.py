@@ -70,30 +70,6 @@ def one_picture(image: Any) -> Picture:
     return picture.astype(jnp.promote_types(picture.dtype, jnp.float32))
 
 
-def check_one_each(values: Any, *, count: int, name: str) -> None:
-    """Returns nothing; refuses what is not one number for each picture.
-
-    Args:
-      values: an array, of which only the shape is used; it may be traced.
-      count: how many pictures there are.
-      name: what the user calls the function that gave it.
-
-    Raises:
-      ValueError: another shape.
-
-    Example:
-      >>> check_one_each(jnp.ones((2, 3)), count=2, name="metric")
-      Traceback (most recent call last):
-      ValueError: metric: expected one number for each of 2 pictures, got shape (2, 3);
-      reduce over all axes but the first
-    """
-    if jnp.shape(values) != (count,):
-        raise ValueError(
-            f"{name}: expected one number for each of {count} pictures, got shape"
-            f" {jnp.shape(values)}; reduce over all axes but the first"
-        )
-
-
 def check_function(fn: ScalarFn, picture: Picture) -> None:
     """Returns nothing; refuses what does not give one number for one picture.
 

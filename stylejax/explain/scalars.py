@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from stylejax.checks import check_one_each
 from stylejax.typing import ImageFn, PerExample, ScalarFn
 
 
@@ -90,12 +91,7 @@ class Named(Scalar):
                 f" {jnp.shape(images)}"
             )
         values = self.fn(images)
-        if jnp.shape(values) != (len(images),):
-            raise ValueError(
-                f"target {self.name!r}: expected one number for each of"
-                f" {len(images)} pictures, got shape {jnp.shape(values)}; reduce over"
-                " all axes but the first"
-            )
+        check_one_each(values, count=len(images), name=f"target {self.name!r}")
         return values
 
 

@@ -19,9 +19,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from stylejax.checks import check_choice, check_image, check_positive
+from stylejax.checks import check_choice, check_image, check_one_each, check_positive
 from stylejax.explain.edits import Run
-from stylejax.explain.pictures import check_one_each
 from stylejax.metrics.perturbation import map_in_chunks
 from stylejax.typing import Image, Key, ScalarFn
 
