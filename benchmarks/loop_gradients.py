@@ -2,9 +2,11 @@
 
     python -m benchmarks.loop_gradients
 
-Why `train.minimize` is stepped from the host on CPUs. A step is the input gradient of a
-3 x 3 convolution, or its forward pass, at two of the VGG's shapes; --steps of them are
-compiled as a scan and unrolled, and timed in turns. A figure is the median over the
+Why `train.minimize` and the explainers are stepped from the host on CPUs. A step is the
+input gradient of a 3 x 3 convolution, or its forward pass, at two of the VGG's shapes:
+of `jax.lax` itself, which any user's function may call, and of this package, whose
+gradients are no longer slow in loops. --steps of them are compiled as a scan and
+unrolled, and timed in turns. A figure is the median over the
 rounds of the ratio of the two. Prints one table and writes JSON.
 """
 
@@ -17,7 +19,8 @@ import jax
 from absl import flags
 
 from stylejax.cli.flags import refuse_arguments, run_app
-from stylejax.nn import conv
+from stylejax.nn import conv_forms
+from stylejax.nn.conv_primitive import convolve
 from stylejax.train.protocol import environment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed rounds, both ways in each.")
@@ -27,14 +30,19 @@ _OUT = flags.DEFINE_string("out", "benchmarks/results/loop_gradients.json", "JSO
 SHAPES = {"conv2_2": (1, 96, 96, 128), "conv3_2": (1, 48, 48, 256)}
 
 
-def forward(x, kernel):
-    """The convolution, of zero-padded maps."""
-    return conv.conv2d(conv.pad(x, 1, mode="zero"), kernel)
+def ours(x, kernel):
+    """The package's convolution, of zero-padded maps."""
+    return convolve(x, kernel, padding=((1, 1), (1, 1)))
 
 
-def backward(x, kernel):
+def lax(x, kernel):
+    """The same by `jax.lax`."""
+    return conv_forms.plain(x, kernel, stride=1, padding=((1, 1), (1, 1)), dilation=1)
+
+
+def backward(fn):
     """The gradient that reaches the input where `x` reaches the output."""
-    return jax.vjp(lambda y: forward(y, kernel), x)[1](x)[0]
+    return lambda x, kernel: jax.vjp(lambda y: fn(y, kernel), x)[1](x)[0]
 
 
 def scanned(step, count):
@@ -66,12 +74,14 @@ def main(argv):
     """Returns 0 after the table is printed and the JSON written."""
     refuse_arguments(argv)
     rows = []
-    print("layer    pass       loop ms  unrolled ms  ratio")
+    print("layer    pass           loop ms  unrolled ms  ratio")
     for layer, shape in SHAPES.items():
         keys = jax.random.split(jax.random.key(0))
         kernel = 0.03 * jax.random.normal(keys[1], (3, 3, shape[-1], shape[-1]))
         arguments = (jax.random.normal(keys[0], shape), kernel)
-        for step in (forward, backward):
+        steps = {"lax forward": lax, "lax backward": backward(lax)}
+        steps |= {"ours forward": ours, "ours backward": backward(ours)}
+        for name, step in steps.items():
             ways = [make(step, _STEPS.value) for make in (scanned, unrolled)]
             for way in ways:
                 seconds(way, arguments)
@@ -80,13 +90,13 @@ def main(argv):
             ]
             row = {
                 "layer": layer,
-                "pass": step.__name__,
+                "pass": name,
                 "loop_ms": 1e3 * statistics.median(t[0] for t in times),
                 "unrolled_ms": 1e3 * statistics.median(t[1] for t in times),
                 "ratio": statistics.median(t[0] / t[1] for t in times),
             }
             rows.append(row)
-            print("{:9}{:9}{:9.1f}{:13.1f}{:7.2f}".format(*row.values()), flush=True)
+            print("{:9}{:13}{:9.1f}{:13.1f}{:7.2f}".format(*row.values()), flush=True)
     result = {"rows": rows, "rounds": _ROUNDS.value, **environment()}
     Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
     Path(_OUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

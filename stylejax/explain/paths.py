@@ -142,8 +142,8 @@ class StraightPath:
         """Sizes the compiled chunk for `num_steps` nodes; arguments as above."""
         self.image, self.baseline = image, baseline
         chunk = checked_chunk(chunk, shape=image.shape, num_steps=num_steps)
-        # One chunk a call: gradients of convolutions inside a loop of the compiled
-        # program take six times as long on CPUs (2026-11, benchmarks/loop_gradients).
+        # One chunk a call: inside a loop of the compiled program gradients of `jax.lax`
+        # convolutions take 7 to 8 times as long on CPUs (benchmarks/loop_gradients.py).
         self.rule, self._width = rule, (1, _width(num_steps, chunk)[1])
         # Refuses a wrong rule or number before anything is compiled.
         _blocks(rule, num_steps, width=self._width)

@@ -7,8 +7,9 @@ The caller evaluates the function at `Descent.trial` and tells the value and gra
 
 So a step costs one gradient, whichever the method, many minimisations can be mapped
 side by side around one batched evaluation, and there is no loop inside. On a CPU the
-steps are best called from the host: XLA (jax 0.10, 2026-11) gives the gradients of
-convolutions inside a loop a form that takes 2 to 6 times as long.
+steps are best called from the host: inside a loop XLA (jax 0.10, 2026-11) gives the
+gradients of `jax.lax` convolutions, though not of `stylejax.nn`'s, a form that takes 7
+to 8 times as long (benchmarks/loop_gradients.py).
 
 L-BFGS here searches along its direction lazily: a trial point that does not decrease
 the value enough is rejected and the next step tries half as far. Optax's own line
