@@ -22,7 +22,14 @@ from stylejax import checks, trees
 from stylejax.image import color, resize
 from stylejax.losses import adversarial, cycle, regularizers
 from stylejax.models import translation
-from stylejax.train import augment, gradients, image_pool, optim, skipping
+from stylejax.train import (
+    augment,
+    batching,
+    gradients,
+    image_pool,
+    optim,
+    skipping,
+)
 from stylejax.train.state import CycleGANState
 from stylejax.typing import Image, Metrics, Params
 
@@ -187,15 +194,20 @@ def translate_all(params: Params, batch: dict, *, config: CycleGANConfig) -> dic
     """
     generator = networks(config).generator
 
-    def run(direction: str, x: jax.Array) -> jax.Array:
-        return generator.apply({"params": params[direction]}, x)
+    def run(direction: str, *pictures: jax.Array) -> list[jax.Array]:
+        apply = functools.partial(generator.apply, {"params": params[direction]})
+        return batching.apply_together(apply, pictures)
 
-    out = {"fake_b": run("AtoB", batch["a"]), "fake_a": run("BtoA", batch["b"])}
-    out["cycled_a"] = run("BtoA", out["fake_b"])
-    out["cycled_b"] = run("AtoB", out["fake_a"])
-    if config.identity_weight:
-        out["identity_a"] = run("BtoA", batch["a"])
-        out["identity_b"] = run("AtoB", batch["b"])
+    # What is known at the start goes through a generator in one pass.
+    same = {"AtoB": ["b"], "BtoA": ["a"]} if config.identity_weight else {}
+    out: dict[str, jax.Array] = {}
+    for direction, source, target in (("AtoB", "a", "b"), ("BtoA", "b", "a")):
+        sides = [source, *same.get(direction, [])]
+        names = [f"fake_{target}", f"identity_{target}"]
+        found = run(direction, *(batch[side] for side in sides))
+        out |= dict(zip(names, found, strict=False))
+    (out["cycled_a"],) = run("BtoA", out["fake_b"])
+    (out["cycled_b"],) = run("AtoB", out["fake_a"])
     return out
 
 
@@ -238,13 +250,13 @@ def _discriminator_terms(judges: Params, batch: dict, config) -> tuple:
         draws = batch["draws"][side]
         real = augment.apply(batch[side], draws["real"], kinds=kinds)
         fake = augment.apply(batch[f"fake_{side}"], draws["pooled"], kinds=kinds)
-        judged, share = run(real), config.source_share
-        losses = adversarial.discriminator_loss(judged, run(fake), kind=kind)
+        share, other = config.source_share, batch["b" if side == "a" else "a"]
+        # A translation that changes nothing is one of these.
+        views = [augment.apply(other, draws["fake"], kinds=kinds)] if share else []
+        judged, *fakes = batching.apply_together(run, [real, fake, *views])
+        losses = adversarial.discriminator_loss(judged, fakes[0], kind=kind)
         if share:
-            # A translation that changes nothing is one of these.
-            other = batch["b" if side == "a" else "a"]
-            source = run(augment.apply(other, draws["fake"], kinds=kinds))
-            unchanged = adversarial.discriminator_loss(judged, source, kind=kind)
+            unchanged = adversarial.discriminator_loss(judged, fakes[1], kind=kind)
             losses = (1.0 - share) * losses + share * unchanged
         terms[side] = 0.5 * jnp.mean(losses)
         if kind == "wasserstein":

@@ -18,6 +18,7 @@ from flax import linen as nn
 
 from stylejax.checks import check_choice
 from stylejax.nn.conv import PADDING_MODES, Conv
+from stylejax.nn.pool import max_pool2d
 from stylejax.typing import Features
 
 BLOCKS = {
@@ -138,5 +139,6 @@ class VGG(nn.Module):
                 f"{name}: nothing is left to halve in a map of {x.shape[1:3]}; use"
                 " larger pictures or taps that lie less deep"
             )
-        pool = nn.max_pool if self.pooling == "max" else nn.avg_pool
-        return pool(x, (2, 2), strides=(2, 2))
+        if self.pooling == "max":
+            return max_pool2d(x)
+        return nn.avg_pool(x, (2, 2), strides=(2, 2))

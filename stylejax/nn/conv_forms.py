@@ -2,32 +2,29 @@
 
 All of them compute what `plain` and `plain_kernel_gradient` do. XLA's convolution on a
 CPU comes near its matrix product, except without padding (`on_cpu`) and, above all, in
-the gradient by the kernel; that one is written as matrix products here: one for each
-place of the kernel, or of Winograd's transformed tiles (3 x 3, stride 1); see
-`kernel_gradients`.
+the gradient by the kernel. Wide 3 x 3 convolutions take fewer multiplications by
+Winograd's tiles (`winograd`); other gradients by the kernel are a matrix product for
+each of its places (`kernel_gradients`). Which form is taken when: `conv_choice`.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
+from stylejax.nn import winograd
+from stylejax.nn.conv_choice import forward_form, gradient_form, is_off
 from stylejax.nn.kernel_gradients import (
     Padding,
     dilated_kernel_gradient,
     padded,
     placewise_kernel_gradient,
-    winograd_kernel_gradient,
 )
 
-SWITCH = "STYLEJAX_CONV"
-"""Environment variable: "xla" takes XLA's own convolution on CPUs as well."""
-
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_TURNED = ("NHWC", "HWOI", "NHWC")
 
 
 def plain(
@@ -37,16 +34,18 @@ def plain(
     stride: int,
     padding: Padding,
     dilation: int,
+    turned: bool = False,
     precision: Any = None,
 ) -> jax.Array:
     """XLA's own convolution.
 
     Args:
       x: activations `b h w c`.
-      kernel: weights `kh kw c o`.
+      kernel: weights `kh kw c o`; `kh kw o c` if turned.
       stride: step along both sides.
       padding: zeros on each side.
       dilation: `dilation - 1` zeros stand between the positions of `x`.
+      turned: the kernel is turned by 180 degrees and its channels change places.
       precision: of the products, as `jax.lax` takes it.
 
     Returns:
@@ -54,11 +53,11 @@ def plain(
     """
     return lax.conv_general_dilated(
         x,
-        kernel,
+        lax.rev(kernel, (0, 1)) if turned else kernel,
         (stride, stride),
         padding,
         lhs_dilation=(dilation, dilation),
-        dimension_numbers=_DIMENSIONS,
+        dimension_numbers=_TURNED if turned else _DIMENSIONS,
         precision=precision,
     )
 
@@ -105,6 +104,39 @@ def plain_kernel_gradient(
     )
 
 
+def turned_padding(
+    shape: Sequence[int],
+    output_shape: Sequence[int],
+    *,
+    size: Sequence[int],
+    stride: int,
+    padding: Padding,
+    dilation: int,
+) -> Padding:
+    """The padding of the convolution that is another's gradient by its input.
+
+    That one is turned, its stride and dilation have changed places.
+
+    Args:
+      shape: input of the other, `b h w c`.
+      output_shape: output of the other.
+      size: (kh, kw).
+      stride: of the other, like all that follow.
+      padding: zeros on each side.
+      dilation: of its input.
+
+    Returns:
+      Zeros on each side; below 0 crops.
+    """
+    pads = []
+    for axis in (0, 1):
+        length = (shape[1 + axis] - 1) * dilation + 1
+        spread = (output_shape[1 + axis] - 1) * stride + 1
+        before = size[axis] - 1 - padding[axis][0]
+        pads.append((before, length - 1 - spread - before + size[axis]))
+    return pads[0], pads[1]
+
+
 def on_cpu(
     x: jax.Array,
     kernel: jax.Array,
@@ -112,13 +144,15 @@ def on_cpu(
     stride: int,
     padding: Padding,
     dilation: int,
+    turned: bool = False,
     precision: Any = None,
 ) -> jax.Array:
     """`plain` by the form that is fastest on a CPU.
 
     XLA's convolution without padding takes up to 3 times (3 x 3) and 20 times (7 x 7 to
-    few channels) as long as with one row of zeros more (benchmarks/conv_forms.py); so
-    one is added, and the output's last row thrown away.
+    few channels) as long as with one row of zeros more, and with wide padding up to 3
+    times as long as on a padded copy (benchmarks/conv_forms.py). So a padded copy is
+    made, a row of zeros added, and the output's last row thrown away.
 
     Args:
       x: as in `plain`, like all that follow.
@@ -126,16 +160,39 @@ def on_cpu(
       stride: step along both sides.
       padding: zeros on each side.
       dilation: of `x`.
-      precision: of the products.
+      turned: whether the kernel is.
+      precision: of the products, for what is not float32: that a CPU multiplies in
+        full, and to ask for it costs XLA's faster library.
 
     Returns:
       Array `b h' w' o`.
     """
-    options = {"stride": stride, "dilation": dilation, "precision": precision}
-    is_bare = not any(map(any, padding)) and stride == dilation == 1
-    if not is_bare or kernel.shape[:2] == (1, 1) or is_off():
-        return plain(x, kernel, padding=padding, **options)
-    return plain(x, kernel, padding=((0, 1), (0, 0)), **options)[:, :-1]
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    if is_off():
+        return plain(x, kernel, turned=turned, precision=precision, **options)
+    form = forward_form(x.shape, kernel.shape, turned=turned, **options)
+    if x.dtype == jnp.float32:
+        precision = None
+        if form.startswith("winograd"):
+            side = int(form.removeprefix("winograd"))
+            return _winograd(x, kernel, side=side, padding=padding, turned=turned)
+    if turned:  # as a copy: XLA is slow on channels in the other order
+        kernel = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    if stride > 1 or dilation > 1 or form == "padding":
+        return plain(x, kernel, precision=precision, **options)
+    options["padding"] = ((0, 1), (0, 0))
+    x = lax.optimization_barrier(padded(x, padding))
+    return plain(x, kernel, precision=precision, **options)[:, :-1]
+
+
+def _winograd(
+    x: jax.Array, kernel: jax.Array, *, side: int, padding: Padding, turned: bool
+) -> jax.Array:
+    if not turned:
+        return winograd.convolution(padded(x, padding), kernel, side=side)
+    # The adjoint of a convolution without padding, cropped.
+    whole = winograd.input_gradient(x, kernel, side=side)
+    return padded(whole, [(low - 2, high - 2) for low, high in padding])
 
 
 def kernel_gradient_on_cpu(
@@ -175,8 +232,9 @@ def kernel_gradient_on_cpu(
             dilation=dilation,
             precision=precision,
         )
-    if form == "winograd":
-        return winograd_kernel_gradient(padded(x, padding), output)
+    if form.startswith("winograd"):
+        side = int(form.removeprefix("winograd"))
+        return winograd.kernel_gradient(padded(x, padding), output, side=side)
     if dilation > 1:
         return dilated_kernel_gradient(
             x, output, size=size, padding=padding, dilation=dilation
@@ -184,58 +242,3 @@ def kernel_gradient_on_cpu(
     return placewise_kernel_gradient(
         padded(x, padding), output, size=size, stride=stride
     )
-
-
-# --- which form -----------------------------------------------------------------------
-
-# From benchmarks/conv_forms.py on two x86-64 cores (2026-11, jax 0.10.2): from these
-# sizes on XLA's gradient by the kernel takes 1.5 to 30 times as long as the best form.
-_LEAST_WORK = 2**27  # multiplications
-_LEAST_POSITIONS = 2048  # from which Winograd's transforms pay, for 256 x 256 channels
-_LEAST_CHANNELS = 16
-
-
-def is_off() -> bool:
-    """Whether the environment asks for XLA's own convolution.
-
-    Returns:
-      True where STYLEJAX_CONV is "xla".
-    """
-    return os.environ.get(SWITCH) == "xla"
-
-
-def gradient_form(
-    shape: Sequence[int],
-    output_shape: Sequence[int],
-    *,
-    size: Sequence[int],
-    stride: int,
-    dilation: int,
-) -> str:
-    """How a CPU computes the gradient by the kernel.
-
-    Args:
-      shape: of the input, `b h w c`.
-      output_shape: `b h' w' o`.
-      size: (kh, kw).
-      stride: of the convolution.
-      dilation: of its input.
-
-    Returns:
-      "xla"; "winograd", tiles of 4 x 4; or "places", a product for each place of the
-      kernel.
-    """
-    channels = (shape[-1], output_shape[-1])
-    # A dilated input has fewer positions than the output, and they alone count.
-    positions = int(np.prod(min(shape[:3], output_shape[:3], key=np.prod)))
-    work = positions * int(np.prod(size)) * int(np.prod(channels))
-    if work < _LEAST_WORK or min(channels) < _LEAST_CHANNELS or max(size) > 4:
-        return "xla"
-    if stride > 1 and dilation > 1:
-        return "xla"
-    if tuple(size) == (3, 3) and stride == dilation == 1:
-        wide = max(1.0, np.prod(channels) / 256**2)
-        if positions >= _LEAST_POSITIONS * wide:
-            return "winograd"
-        return "places" if wide > 1 else "xla"
-    return "places"

@@ -52,6 +52,7 @@ def convolve(
         stride=stride,
         padding=tuple(map(tuple, padding)),
         dilation=dilation,
+        turned=False,
         # The surrounding `jax.default_matmul_precision` is over when it is lowered.
         precision=jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
     )
@@ -69,7 +70,7 @@ _convolve_p = Primitive("stylejax_convolve")
 _kernel_p = Primitive("stylejax_kernel_gradient")
 
 _STATIC = ("stride", "padding", "dilation", "precision")
-_convolve_p.def_impl(jax.jit(_convolve_p.bind, static_argnames=_STATIC))
+_convolve_p.def_impl(jax.jit(_convolve_p.bind, static_argnames=("turned", *_STATIC)))
 _kernel_p.def_impl(jax.jit(_kernel_p.bind, static_argnames=("size", *_STATIC)))
 
 
@@ -94,21 +95,25 @@ def _input_gradient(
     stride: int,
     padding: Padding,
     dilation: int,
+    turned: bool,
     precision: Any,
 ) -> jax.Array:
     """What `convolve` sends back to its input: a convolution with the turned kernel."""
-    pads = []
-    for axis in (0, 1):
-        length = (shape[1 + axis] - 1) * dilation + 1
-        spread = (cotangent.shape[1 + axis] - 1) * stride + 1
-        before = kernel.shape[axis] - 1 - padding[axis][0]
-        pads.append((before, length - 1 - spread - before + kernel.shape[axis]))
+    pads = conv_forms.turned_padding(
+        shape,
+        cotangent.shape,
+        size=kernel.shape[:2],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
     return _convolve_p.bind(
         cotangent,
-        kernel[::-1, ::-1].swapaxes(2, 3),
+        kernel,
         stride=dilation,
-        padding=tuple(pads),
+        padding=pads,
         dilation=stride,
+        turned=not turned,
         precision=precision,
     )
 
@@ -118,21 +123,22 @@ def _convolve_to_input(ct: jax.Array, x: Any, kernel: jax.Array, **options: Any)
 
 
 def _convolve_to_kernel(
-    ct: jax.Array, x: jax.Array, kernel: Any, **options: Any
+    ct: jax.Array, x: jax.Array, kernel: Any, *, turned: bool, **options: Any
 ) -> Any:
-    return _kernel_p.bind(x, ct, size=kernel.aval.shape[:2], **options)
+    found = _kernel_p.bind(x, ct, size=kernel.aval.shape[:2], **options)
+    return jax.lax.rev(found, (0, 1)).swapaxes(2, 3) if turned else found
 
 
 def _kernel_to_input(
     ct: jax.Array, x: Any, output: jax.Array, *, size: Any, **options: Any
 ) -> jax.Array:
-    return _input_gradient(output, ct, shape=x.aval.shape, **options)
+    return _input_gradient(output, ct, shape=x.aval.shape, turned=False, **options)
 
 
 def _kernel_to_output(
     ct: jax.Array, x: jax.Array, output: Any, *, size: Any, **options: Any
 ) -> jax.Array:
-    return _convolve_p.bind(x, ct, **options)
+    return _convolve_p.bind(x, ct, turned=False, **options)
 
 
 ad.defbilinear(_convolve_p, _convolve_to_input, _convolve_to_kernel)
@@ -146,9 +152,11 @@ def _convolve_batched(args: Any, dims: Any, **options: Any) -> tuple[jax.Array, 
         y = _convolve_p.bind(x.reshape(-1, *x.shape[2:]), kernel, **options)
         return y.reshape(*x.shape[:2], *y.shape[1:]), 0
     if x_dim is None:  # more output channels
-        kernel = jax.numpy.moveaxis(kernel, kernel_dim, 3)
-        y = _convolve_p.bind(x, kernel.reshape(*kernel.shape[:3], -1), **options)
-        return y.reshape(*y.shape[:3], *kernel.shape[3:]), 3
+        kernel = jax.numpy.moveaxis(kernel, kernel_dim, 2 if options["turned"] else 3)
+        out = kernel.shape[2:4] if options["turned"] else kernel.shape[3:]
+        rest = (-1, kernel.shape[4]) if options["turned"] else (kernel.shape[2], -1)
+        y = _convolve_p.bind(x, kernel.reshape(*kernel.shape[:2], *rest), **options)
+        return y.reshape(*y.shape[:3], *out), 3
     plain: Any = functools.partial(conv_forms.plain, **options)
     return jax.vmap(plain, (x_dim, kernel_dim))(x, kernel), 0
 

@@ -1,39 +1,16 @@
 """A convolution's gradient by its kernel as matrix products, for CPUs.
 
-Reference: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016
-(https://arxiv.org/abs/1509.09308), for Winograd's transforms.
+One product for each place of the kernel. Winograd's form is in `winograd`.
 """
 
 from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 """Zeros ((above, below), (left, right)) that are added; below 0 crops."""
-
-
-# Winograd's F(4 x 4, 3 x 3): transforms of the input, of the kernel, and back.
-_SIDE = 4
-_INTO = np.array(
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ]
-)
-_OF_KERNEL = (
-    np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]])
-    / 24
-)
-_BACK = np.array(
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-)
 
 
 def padded(x: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
@@ -65,67 +42,6 @@ def _windows(
 def _contract(x: jax.Array, y: jax.Array) -> jax.Array:
     """`n c` and `n o` to `c o`."""
     return lax.dot_general(x, y, (((0,), (0,)), ((), ())))
-
-
-def _combined(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
-    """The rows of a small matrix applied to arrays, zeros and ones left out."""
-    rows = []
-    for row in matrix:
-        terms = [
-            part
-            if weight == 1
-            else -part
-            if weight == -1
-            else part * np.float32(weight)
-            for weight, part in zip(row, parts, strict=True)
-            if weight
-        ]
-        rows.append(sum(terms[1:], terms[0]))
-    return rows
-
-
-def _tiles(matrix: np.ndarray, x: jax.Array, counts: Sequence[int]) -> jax.Array:
-    """Tiles of `x`, one in 4 positions, transformed along both sides: `k^2, n, c`."""
-    span, (down, right) = matrix.shape[1], (_SIDE * (n - 1) + 1 for n in counts)
-    rows = [x[:, i : i + down : _SIDE] for i in range(span)]
-    parts: list[jax.Array] = []
-    for row in _combined(matrix, rows):
-        columns = [row[:, :, j : j + right : _SIDE] for j in range(span)]
-        parts += _combined(matrix, columns)
-    return jnp.stack(parts).reshape(len(parts), -1, x.shape[-1])
-
-
-def winograd_kernel_gradient(x: jax.Array, output: jax.Array) -> jax.Array:
-    """The gradient of a 3 x 3 convolution by its kernel, by tiles of 4 x 4 outputs.
-
-    The adjoint of Winograd's F(4 x 4, 3 x 3) by the kernel: a quarter of the products.
-
-    Args:
-      x: activations `b h w c`.
-      output: cotangent `b h-2 w-2 o`.
-
-    Returns:
-      Array `3 3 c o`; off by about 1e-5 of the largest.
-    """
-    counts = tuple(-(-n // _SIDE) for n in output.shape[1:3])
-    whole = [
-        (0, n * _SIDE + 2 - length)
-        for n, length in zip(counts, x.shape[1:3], strict=True)
-    ]
-    inner = [
-        (0, n * _SIDE - length)
-        for n, length in zip(counts, output.shape[1:3], strict=True)
-    ]
-    # Barriers keep XLA from computing the transforms anew within the products.
-    x, output = lax.optimization_barrier((padded(x, whole), padded(output, inner)))
-    tiles = _tiles(_INTO, x, counts)
-    cotangents = _tiles(_BACK.T, output, counts)
-    tiles, cotangents = lax.optimization_barrier((tiles, cotangents))
-    weights = lax.dot_general(tiles, cotangents, (((1,), (1,)), ((0,), (0,))))
-    span = _SIDE + 2
-    weights = weights.reshape(span, span, *weights.shape[1:])
-    matrix = jnp.asarray(_OF_KERNEL, jnp.float32)
-    return jnp.einsum("ki,klco,lj->ijco", matrix, weights, matrix, precision="highest")
 
 
 def placewise_kernel_gradient(

@@ -127,6 +127,7 @@ class CycleGAN:
     def _generator_update(self, a, b):
         a_to_b, b_to_a = (self.networks[f"generator/{d}"] for d in ("AtoB", "BtoA"))
         judge_a, judge_b = (self.networks[f"discriminator/{d}"] for d in "AB")
+        self._freeze_discriminators(True)
         fake_b, fake_a = a_to_b(a), b_to_a(b)
         adversarial = towards(judge_b(fake_b), 1.0) + towards(judge_a(fake_a), 1.0)
         cycle = F.l1_loss(b_to_a(fake_b), a) + F.l1_loss(a_to_b(fake_a), b)
@@ -136,6 +137,7 @@ class CycleGAN:
         total = adversarial + cycle + identity
         self.generator_optimizer.zero_grad()
         total.backward()
+        self._freeze_discriminators(False)
         self.generator_optimizer.step()
         metrics = {
             "generator/total": total,
@@ -144,6 +146,11 @@ class CycleGAN:
             "generator/identity": identity,
         }
         return fake_a.detach(), fake_b.detach(), metrics
+
+    def _freeze_discriminators(self, frozen):
+        """While the generators learn, nobody needs the gradients of their judges."""
+        for d in "AB":
+            self.networks[f"discriminator/{d}"].requires_grad_(not frozen)
 
     def _discriminator_update(self, real, fake, decisions):
         self.discriminator_optimizer.zero_grad()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stylejax.nn import conv_forms
+from stylejax.nn import conv_choice, conv_forms
 
 NONE = ((0, 0), (0, 0))
 
@@ -20,13 +20,15 @@ def assert_near(found, expected, *, tolerance=1e-5):
     np.testing.assert_allclose(found, expected, atol=tolerance * scale)
 
 
-@pytest.fixture(params=["xla", "places", "winograd"])
-def form(request, monkeypatch):
+FORWARD = ["padding", "row", "winograd2", "winograd4"]
+GRADIENT = ["xla", "places", "winograd2", "winograd4"]
+
+
+def force(monkeypatch, *, forward="row", gradient="xla"):
     """Small cases take the forms of large ones."""
-    chosen = request.param
-    monkeypatch.setattr(conv_forms, "gradient_form", lambda *shapes, **options: chosen)
-    monkeypatch.delenv(conv_forms.SWITCH, raising=False)
-    return chosen
+    monkeypatch.setattr(conv_forms, "forward_form", lambda *a, **options: forward)
+    monkeypatch.setattr(conv_forms, "gradient_form", lambda *a, **options: gradient)
+    monkeypatch.delenv(conv_choice.SWITCH, raising=False)
 
 
 # Size, channels in and out, kernel, stride, padding, dilation: those of the networks
@@ -51,20 +53,46 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_form_is_the_plain_convolution(case, form):
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("form", FORWARD)
+def test_every_form_is_the_plain_convolution(case, turned, form, monkeypatch):
     size_hw, c, o, k, stride, padding, dilation = case
-    if form == "winograd" and (k, stride, dilation) != (3, 1, 1):
+    if form.startswith("winograd") and (k, stride, dilation) != (3, 1, 1):
+        return
+    force(monkeypatch, forward=form)
+    x, kernel = (
+        drawn(0, 2, *size_hw, c),
+        drawn(1, k, k, *((o, c) if turned else (c, o))),
+    )
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    options["turned"] = turned
+    expected = conv_forms.plain(x, kernel, **options)
+    assert_near(conv_forms.on_cpu(x, kernel, **options), expected)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("form", GRADIENT)
+def test_every_form_is_the_plain_kernel_gradient(case, form, monkeypatch):
+    size_hw, c, o, k, stride, padding, dilation = case
+    if form.startswith("winograd") and (k, stride, dilation) != (3, 1, 1):
         return
     if form == "places" and stride > 1 and dilation > 1:
         return
+    force(monkeypatch, gradient=form)
     x, kernel = drawn(0, 2, *size_hw, c), drawn(1, k, k, c, o)
     options = {"stride": stride, "padding": padding, "dilation": dilation}
-    expected = conv_forms.plain(x, kernel, **options)
-    assert_near(conv_forms.on_cpu(x, kernel, **options), expected)
-    output = drawn(2, *expected.shape)
+    output = drawn(2, *conv_forms.plain(x, kernel, **options).shape)
     options |= {"size": (k, k)}
     expected = conv_forms.plain_kernel_gradient(x, output, **options)
     assert_near(conv_forms.kernel_gradient_on_cpu(x, output, **options), expected)
+
+
+def test_a_turned_kernel_is_turned():
+    x, kernel = drawn(0, 1, 6, 7, 3), drawn(1, 3, 3, 2, 3)
+    options = {"stride": 1, "padding": ((2, 1), (0, 2)), "dilation": 2}
+    turned = conv_forms.plain(x, kernel, turned=True, **options)
+    by_hand = conv_forms.plain(x, kernel[::-1, ::-1].swapaxes(2, 3), **options)
+    assert_near(turned, by_hand)
 
 
 def test_the_plain_kernel_gradient_is_the_gradient():
@@ -81,19 +109,30 @@ def text_of(fn, *args, **options):
     return str(jax.make_jaxpr(lambda *a: fn(*a, **options))(*args))
 
 
-def test_bare_convolutions_get_a_row_of_zeros(monkeypatch):
-    monkeypatch.delenv(conv_forms.SWITCH, raising=False)
+def test_padding_is_materialised_and_a_row_added(monkeypatch):
+    monkeypatch.delenv(conv_choice.SWITCH, raising=False)
     x, kernel = jnp.zeros((1, 9, 9, 4)), jnp.zeros((3, 3, 4, 4))
-    assert "padding=((0, 1), (0, 0))" in text_of(conv_forms.on_cpu, x, kernel)
-    for options in ({"stride": 2}, {"padding": ((1, 1), (1, 1))}, {"dilation": 2}):
-        assert "(0, 1), (0, 0)" not in text_of(conv_forms.on_cpu, x, kernel, **options)
-    assert "(0, 1), (0, 0)" not in text_of(conv_forms.on_cpu, x, kernel[:1, :1])
-    monkeypatch.setenv(conv_forms.SWITCH, "xla")
-    assert "(0, 1), (0, 0)" not in text_of(conv_forms.on_cpu, x, kernel)
+    row = "padding=((0, 1), (0, 0))"
+    assert row in text_of(conv_forms.on_cpu, x, kernel)
+    assert row in text_of(conv_forms.on_cpu, x, kernel, padding=((1, 1), (1, 1)))
+    for options in ({"stride": 2}, {"dilation": 2}):
+        assert row not in text_of(conv_forms.on_cpu, x, kernel, **options)
+    assert row not in text_of(conv_forms.on_cpu, x, kernel[:1, :1])
+    monkeypatch.setenv(conv_choice.SWITCH, "xla")
+    assert row not in text_of(conv_forms.on_cpu, x, kernel)
+
+
+def test_float32_asks_for_no_precision_and_half_precision_keeps_it(monkeypatch):
+    monkeypatch.delenv(conv_choice.SWITCH, raising=False)
+    x, kernel = jnp.zeros((1, 9, 9, 4)), jnp.zeros((3, 3, 4, 4))
+    high = jax.lax.Precision.HIGHEST
+    assert "HIGHEST" not in text_of(conv_forms.on_cpu, x, kernel, precision=high)
+    half = [z.astype(jnp.bfloat16) for z in (x, kernel)]
+    assert "HIGHEST" in text_of(conv_forms.on_cpu, *half, precision=high)
 
 
 def test_half_precision_and_switched_off_ones_are_left_to_xla(monkeypatch):
-    monkeypatch.delenv(conv_forms.SWITCH, raising=False)
+    monkeypatch.delenv(conv_choice.SWITCH, raising=False)
     x, output = jnp.zeros((1, 66, 66, 64)), jnp.zeros((1, 64, 64, 64))
 
     def uses_xla(x, output):
@@ -102,27 +141,5 @@ def test_half_precision_and_switched_off_ones_are_left_to_xla(monkeypatch):
 
     assert not uses_xla(x, output)
     assert uses_xla(x.astype(jnp.bfloat16), output.astype(jnp.bfloat16))
-    monkeypatch.setenv(conv_forms.SWITCH, "xla")
+    monkeypatch.setenv(conv_choice.SWITCH, "xla")
     assert uses_xla(x, output)
-
-
-@pytest.mark.parametrize(
-    ("x", "output", "k", "stride", "dilation", "form"),
-    [
-        ((1, 66, 66, 256), (1, 64, 64, 256), 3, 1, 1, "winograd"),
-        ((1, 34, 34, 256), (1, 32, 32, 256), 3, 1, 1, "xla"),
-        ((4, 34, 34, 256), (4, 32, 32, 256), 3, 1, 1, "winograd"),
-        ((1, 34, 34, 512), (1, 32, 32, 512), 3, 1, 1, "places"),
-        ((1, 128, 128, 64), (1, 64, 64, 128), 3, 2, 1, "places"),
-        ((1, 32, 32, 256), (1, 64, 64, 128), 3, 1, 2, "places"),
-        ((1, 16, 16, 64), (1, 32, 32, 32), 3, 1, 2, "xla"),
-        ((1, 262, 262, 64), (1, 256, 256, 3), 7, 1, 1, "xla"),
-        ((1, 70, 70, 256), (1, 64, 64, 256), 7, 1, 1, "xla"),
-        ((1, 64, 64, 256), (1, 64, 64, 256), 3, 2, 2, "xla"),
-    ],
-)
-def test_the_form_of_a_gradient(x, output, k, stride, dilation, form):
-    found = conv_forms.gradient_form(
-        x, output, size=(k, k), stride=stride, dilation=dilation
-    )
-    assert found == form

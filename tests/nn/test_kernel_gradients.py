@@ -21,16 +21,6 @@ def assert_near(found, expected):
     np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("size_hw", [(3, 3), (6, 6), (7, 12), (19, 10)])
-def test_winograd_kernel_gradient(size_hw):
-    x = drawn(0, 2, *size_hw, 3)
-    output = drawn(2, 2, size_hw[0] - 2, size_hw[1] - 2, 5)
-    options = {"stride": 1, "padding": NONE, "dilation": 1}
-    found = forms.winograd_kernel_gradient(x, output)
-    expected = conv_forms.plain_kernel_gradient(x, output, size=(3, 3), **options)
-    assert_near(found, expected)
-
-
 def test_a_product_for_each_place():
     x, output = drawn(0, 2, 9, 8, 3), drawn(1, 2, 4, 3, 5)
     found = forms.placewise_kernel_gradient(x, output, size=(3, 4), stride=2)

@@ -1,0 +1,37 @@
+"""Several batches in one pass are what they are one by one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stylejax.train.batching import apply_together
+
+
+def test_each_batch_comes_back_to_its_place():
+    batches = [jnp.arange(6.0).reshape(3, 2) + 10 * i for i in range(3)]
+    seen = []
+
+    def fn(x):
+        seen.append(x.shape)
+        return x[:, :1] * jnp.array([[1.0, 2.0, 3.0]])
+
+    found = apply_together(fn, batches)
+    assert seen == [(9, 2)]
+    for y, x in zip(found, batches, strict=True):
+        np.testing.assert_array_equal(y, fn(x))
+
+
+def test_one_batch_passes_as_it_is():
+    x = jnp.ones((2, 3))
+    (y,) = apply_together(lambda x: (x,)[0], [x])
+    assert y is x
+
+
+def test_a_sharded_batch_moves_nowhere():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    batches = [jax.device_put(jnp.ones((4, 8)) * i, sharding) for i in (1, 2)]
+    fn = jax.jit(lambda *batches: apply_together(lambda x: 2 * x, batches))
+    text = fn.lower(*batches).compile().as_text()
+    assert not any(word in text for word in ("all-gather", "all-to-all", "permute("))
+    np.testing.assert_array_equal(fn(*batches)[1], 4.0)
