@@ -167,7 +167,11 @@ def on_cpu(
     Returns:
       Array `b h' w' o`.
     """
-    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+    }
     if is_off():
         return plain(x, kernel, turned=turned, precision=precision, **options)
     form = forward_form(x.shape, kernel.shape, turned=turned, **options)
