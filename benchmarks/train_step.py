@@ -92,4 +92,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run_app(main)
+    run_app(main, keep_compiled=False)

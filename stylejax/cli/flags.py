@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from stylejax.cli import compile_cache
 from stylejax.cli.messages import UsageError, one_line_errors
 
 Config = TypeVar("Config")
@@ -136,6 +137,7 @@ def run_app(
     *,
     argv: Sequence[str] | None = None,
     flag_values: flags.FlagValues = flags.FLAGS,
+    keep_compiled: bool = True,
 ) -> None:
     """Runs a script's main with parsed flags, and exits with what it returns.
 
@@ -147,6 +149,8 @@ def run_app(
             first; returns an exit status or None for 0.
         argv: the command line; the process's own by default.
         flag_values: the flags to parse.
+        keep_compiled: keep compiled programs on disk, see `compile_cache`; False where
+            compilation is what is measured.
 
     Raises:
         SystemExit: always.
@@ -166,6 +170,8 @@ def run_app(
     program = re.sub(r"\.py$", "", argv[0].rsplit("/", 1)[-1])
     with one_line_errors(program):
         positional = parse(argv, flag_values=flag_values)
+    if keep_compiled:
+        compile_cache.enable()
     with one_line_errors(program, debug=bool(flag_values["debug"].value)):
         status = main([argv[0], *positional])
     raise SystemExit(status or 0)

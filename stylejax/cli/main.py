@@ -15,6 +15,7 @@ from typing import Any
 from absl import flags
 
 import stylejax
+from stylejax.cli import compile_cache
 from stylejax.cli.flags import (
     HELP,
     config_from_flags,
@@ -97,6 +98,7 @@ def _run(name: str, command: Any, arguments: list[str]) -> int:
         options = config_from_flags(command.Options, flag_values=values)
     # Libraries that read absl's global flags expect them to be parsed.
     flags.FLAGS.mark_as_parsed()
+    compile_cache.enable()
     with one_line_errors(program, debug=bool(values["debug"].value)):
         result = command.run(options, positional)
     if options.json:

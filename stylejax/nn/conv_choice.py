@@ -18,10 +18,9 @@ SWITCH = "STYLEJAX_CONV"
 # Fewer products must pay for transforms of input and output, which weigh as 1 /
 # channels, and of the kernel, which weighs as 1 / tiles.
 WINOGRAD_CHANNELS = 128
-WINOGRAD_TILES = 0.2  # of 4 x 4 outputs, for each channel
-WINOGRAD_TILES_2 = 0.12  # the same, from where tiles of 2 x 2 pay
+WINOGRAD_TILES = 0.03  # of 4 x 4 outputs, for each channel
 GRADIENT_TILES = 0.12
-GRADIENT_TILES_2 = 0.03
+GRADIENT_TILES_2 = 0.03  # the same, from where tiles of 2 x 2 pay
 LEAST_WORK = 2**24  # multiplications below which a gradient is left to XLA
 LEAST_CHANNELS = 16
 
@@ -61,7 +60,7 @@ def forward_form(
 
     Returns:
       "padding", XLA's own as it is; "row", XLA's own on a padded copy with one row
-      more; "winograd4" or "winograd2", by the side of the tiles of outputs.
+      more; "winograd4", by the side of the tiles of outputs.
     """
     size = tuple(kernel_shape[:2])
     is_padded = any(map(any, padding))
@@ -73,9 +72,7 @@ def forward_form(
     added = (0, 0) if turned else (sum(p) - 2 for p in padding)
     sides = (n + more for n, more in zip(shape[1:3], added, strict=True))
     share = _tiles(shape[0], *sides) / max(kernel_shape[2:])
-    if share >= WINOGRAD_TILES:
-        return "winograd4"
-    return "winograd2" if share >= WINOGRAD_TILES_2 else "row"
+    return "winograd4" if share >= WINOGRAD_TILES else "row"
 
 
 def gradient_form(
