@@ -56,6 +56,9 @@ class Generator:
     def outputs(self):
         return {"y": np.asarray(self.y)}
 
+    def flops(self):
+        return counted(self.fn.lower(self.params, self.x))
+
 
 class TrainStep:
     """One step of the whole CycleGAN: two generators, two discriminators, Adam."""
@@ -93,6 +96,15 @@ class TrainStep:
     def outputs(self):
         return self.first
 
+    def flops(self):
+        return counted(self.fn.lower(self.state, self.batch))
+
+
+def counted(lowered):
+    """XLA's count of the multiplications and additions of a program."""
+    found = lowered.cost_analysis() or {}
+    return float(found.get("flops", 0.0))
+
 
 def _first_moment(opt_state):
     """Adam's running mean of the gradients, wherever in the state it stands."""
@@ -123,6 +135,9 @@ class VGGFeatures:
     def outputs(self):
         return {name: np.asarray(y, np.float32) for name, y in self.y.items()}
 
+    def flops(self):
+        return counted(self.fn.lower(self.params, self.x))
+
 
 class VGGGradients(VGGFeatures):
     """The gradient of the mean square of all maps by the picture."""
@@ -141,6 +156,9 @@ class VGGGradients(VGGFeatures):
 
     def outputs(self):
         return {"loss": np.asarray(self.y[0]), "gradient": np.asarray(self.y[1])}
+
+    def flops(self):
+        return counted(self.fn.lower(self.x, self.params))
 
 
 class Attribution(Generator):
@@ -169,6 +187,10 @@ class Attribution(Generator):
 
     def outputs(self):
         return {"gradient": np.asarray(self.y)}
+
+    def flops(self):
+        # A forward and a backward pass to the input at each of 32 points.
+        return 32 * 2 * super().flops()
 
 
 CASES = {

@@ -22,6 +22,7 @@ OPTIONS = {
     "channels_last": False,
     "compile": False,
     "chunk": 0,
+    "count": False,
 }
 LIMIT = 1e-4
 # In a gradient rounding decides on which side of a kink (ReLU, L1) a unit lies, and
@@ -70,7 +71,8 @@ def differences(ours, theirs):
     their share in it.
     """
     if set(ours) != set(theirs):
-        raise SystemExit(f"outputs differ in name: {sorted(set(ours) ^ set(theirs))}")
+        names = sorted(set(ours) ^ set(theirs))
+        raise SystemExit(f"outputs differ in name: {', '.join(names[:4])} ...")
     sums = {}
     for name in ours:
         group = sums.setdefault("/".join(name.split("/")[:2]), [0.0, 0.0])
@@ -82,17 +84,23 @@ def differences(ours, theirs):
     return {name: (above / below) ** 0.5 for name, (above, below) in sums.items()}
 
 
-def check(found, *, dtype):
-    """The largest differences of values and of gradients; refuses what is too large."""
-    largest = {"values": 0.0, "gradients": 0.0}
+def largest(found):
+    """The largest of `differences` among values and among gradients."""
+    kinds = {"values": [0.0], "gradients": [0.0]}
     for name, value in found.items():
-        kind = "gradients" if name.startswith("gradient") else "values"
-        limit = GRADIENT_LIMIT if kind == "gradients" else LIMIT
-        limit = limit if dtype == "float32" else HALF_LIMIT
+        kinds["gradients" if name.startswith("gradient") else "values"].append(value)
+    return {kind: max(values) for kind, values in kinds.items()}
+
+
+def check(found, *, dtype):
+    """`largest`; refuses what differs by more than rounding explains."""
+    limits = {"values": LIMIT, "gradients": GRADIENT_LIMIT}
+    apart = largest(found)
+    for kind, value in apart.items():
+        limit = limits[kind] if dtype == "float32" else HALF_LIMIT
         if not value < limit:
-            raise SystemExit(f"{name}: ours and the peer's differ by {value:.1e}")
-        largest[kind] = max(largest[kind], value)
-    return largest
+            raise SystemExit(f"ours and the peer's {kind} differ by {value:.1e}")
+    return apart
 
 
 def spread(values):

@@ -31,6 +31,8 @@ def main(options):
     found["since_start_s"] = time.time() - options["started"]
     np.savez(options["outputs"], **case.outputs())
     found |= {"versions": peer.versions(), "device": peer.device()}
+    if hasattr(case, "flops") and options["count"]:
+        found["flops"] = case.flops()
     say(found)
 
     for line in sys.stdin:
