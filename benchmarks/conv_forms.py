@@ -37,7 +37,7 @@ _OUT = flags.DEFINE_string("out", "benchmarks/results/conv_forms.json", "JSON fi
 
 LAYERS = 4  # convolutions in one program
 FORWARD = ("xla", "padding", "row", "winograd2", "winograd4")
-GRADIENT = ("xla", "places", "winograd2", "winograd4")
+GRADIENT = ("xla", "places", "rows", "winograd2", "winograd4")
 # name: input, kernel, stride, padding, dilation
 SHAPES = {
     "block, 256 px": ((1, 66, 66, 256), (3, 3, 256, 256), 1, 0, 1),
@@ -207,7 +207,7 @@ def convolution_rows():
             forms = functions_of("forward_form", conv_forms.on_cpu, names, given)
             rule = conv_choice.forward_form(first.shape, kernel_shape, **given)
             rows.append(timed_forms(case, what, forms, first, kernel, rule))
-        names = GRADIENT if is_tiled else GRADIENT[:2]
+        names = GRADIENT if is_tiled else GRADIENT[: 3 if stride * dilation == 1 else 2]
         given = options | {"size": size}
         by_kernel = conv_forms.kernel_gradient_on_cpu
         forms = functions_of("gradient_form", by_kernel, names, given)

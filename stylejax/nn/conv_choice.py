@@ -93,14 +93,19 @@ def gradient_form(
       dilation: of its input.
 
     Returns:
-      "xla"; "winograd4" or "winograd2", by the side of the tiles of outputs; or
-      "places", a product for each place of the kernel.
+      "xla"; "winograd4" or "winograd2", by the side of the tiles of outputs; "places"
+      or "rows", a product for each place or each row of the kernel.
     """
     channels = (shape[-1], output_shape[-1])
     # A dilated input has fewer positions than the output, and they alone count.
     positions = int(np.prod(min(shape[:3], output_shape[:3], key=np.prod)))
     work = positions * int(np.prod(size)) * int(np.prod(channels))
-    if work < LEAST_WORK or min(channels) < LEAST_CHANNELS or max(size) > 4:
+    if work < LEAST_WORK:
+        return "xla"
+    is_narrow = min(channels) < LEAST_CHANNELS
+    if is_narrow and max(size) > 4 and stride == dilation == 1:
+        return "rows"
+    if is_narrow or max(size) > 4:
         return "xla"
     if stride > 1 and dilation > 1:
         return "xla"

@@ -19,6 +19,7 @@ from stylejax.nn.conv_choice import forward_form, gradient_form, is_off
 from stylejax.nn.kernel_gradients import (
     Padding,
     dilated_kernel_gradient,
+    narrow_kernel_gradient,
     padded,
     placewise_kernel_gradient,
 )
@@ -239,6 +240,8 @@ def kernel_gradient_on_cpu(
     if form.startswith("winograd"):
         side = int(form.removeprefix("winograd"))
         return winograd.kernel_gradient(padded(x, padding), output, side=side)
+    if form == "rows":
+        return narrow_kernel_gradient(padded(x, padding), output, size=size)
     if dilation > 1:
         return dilated_kernel_gradient(
             x, output, size=size, padding=padding, dilation=dilation

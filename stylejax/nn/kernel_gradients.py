@@ -102,3 +102,39 @@ def dilated_kernel_gradient(
     ]
     # The windows come in the order of the turned kernel.
     return jnp.stack(parts[::-1]).reshape(*size, x.shape[-1], -1)
+
+
+def narrow_kernel_gradient(
+    x: jax.Array, output: jax.Array, *, size: tuple[int, int]
+) -> jax.Array:
+    """The same for a wide kernel of stride 1 with few channels on one side.
+
+    The places of a row of the kernel become channels of the narrow side, so that there
+    is one product for each row.
+
+    Args:
+      x: activations `b h w c`, padded.
+      output: cotangent `b h' w' o` with h' = h - kh + 1.
+      size: (kh, kw).
+
+    Returns:
+      Array `kh kw c o`.
+    """
+    (kh, kw), (b, height, width, o) = size, output.shape
+    c = x.shape[3]
+    if c <= o:
+        shifted = [x[:, :, j : j + width] for j in range(kw)]
+        wide, other = jnp.concatenate(shifted, axis=3), output
+    else:  # place j of the kernel meets x where the output, moved right by j, lies
+        spread = [padded(output, ((0, 0), (j, kw - 1 - j))) for j in range(kw)]
+        wide, other = x, jnp.concatenate(spread, axis=3)
+    wide, other = lax.optimization_barrier((wide, other))
+    columns = other.reshape(-1, other.shape[3])
+    parts = [
+        _contract(wide[:, i : i + height].reshape(-1, wide.shape[3]), columns)
+        for i in range(kh)
+    ]
+    found = jnp.stack(parts)
+    if c <= o:
+        return found.reshape(kh, kw, c, o)
+    return found.reshape(kh, c, kw, o).swapaxes(1, 2)

@@ -29,6 +29,16 @@ def test_a_product_for_each_place():
     assert_near(found, expected)
 
 
+@pytest.mark.parametrize("channels", [(2, 7), (7, 2), (3, 3)])
+def test_a_product_for_each_row(channels):
+    c, o = channels
+    x, output = drawn(0, 2, 9, 11, c), drawn(1, 2, 5, 8, o)
+    found = forms.narrow_kernel_gradient(x, output, size=(5, 4))
+    options = {"stride": 1, "padding": NONE, "dilation": 1}
+    expected = conv_forms.plain_kernel_gradient(x, output, size=(5, 4), **options)
+    assert_near(found, expected)
+
+
 @pytest.mark.parametrize("padding", [((1, 2), (1, 2)), ((2, 0), (0, 3)), NONE])
 def test_of_a_dilated_input(padding):
     x, kernel = drawn(0, 2, 5, 4, 3), drawn(1, 3, 3, 3, 2)
