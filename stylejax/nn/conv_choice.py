@@ -102,10 +102,9 @@ def gradient_form(
     work = positions * int(np.prod(size)) * int(np.prod(channels))
     if work < LEAST_WORK:
         return "xla"
-    is_narrow = min(channels) < LEAST_CHANNELS
-    if is_narrow and max(size) > 4 and stride == dilation == 1:
+    if channels[0] < LEAST_CHANNELS and max(size) > 4 and stride == dilation == 1:
         return "rows"
-    if is_narrow or max(size) > 4:
+    if min(channels) < LEAST_CHANNELS or max(size) > 4:
         return "xla"
     if stride > 1 and dilation > 1:
         return "xla"

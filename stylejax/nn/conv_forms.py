@@ -19,9 +19,9 @@ from stylejax.nn.conv_choice import forward_form, gradient_form, is_off
 from stylejax.nn.kernel_gradients import (
     Padding,
     dilated_kernel_gradient,
-    narrow_kernel_gradient,
     padded,
     placewise_kernel_gradient,
+    rowwise_kernel_gradient,
 )
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -241,7 +241,7 @@ def kernel_gradient_on_cpu(
         side = int(form.removeprefix("winograd"))
         return winograd.kernel_gradient(padded(x, padding), output, side=side)
     if form == "rows":
-        return narrow_kernel_gradient(padded(x, padding), output, size=size)
+        return rowwise_kernel_gradient(padded(x, padding), output, size=size)
     if dilation > 1:
         return dilated_kernel_gradient(
             x, output, size=size, padding=padding, dilation=dilation

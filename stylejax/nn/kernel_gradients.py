@@ -104,37 +104,28 @@ def dilated_kernel_gradient(
     return jnp.stack(parts[::-1]).reshape(*size, x.shape[-1], -1)
 
 
-def narrow_kernel_gradient(
+def rowwise_kernel_gradient(
     x: jax.Array, output: jax.Array, *, size: tuple[int, int]
 ) -> jax.Array:
-    """The same for a wide kernel of stride 1 with few channels on one side.
+    """The same for a wide kernel of stride 1 on few channels.
 
-    The places of a row of the kernel become channels of the narrow side, so that there
-    is one product for each row.
+    The places of a row of the kernel become channels of the input, so that there is one
+    product for each row.
 
     Args:
       x: activations `b h w c`, padded.
-      output: cotangent `b h' w' o` with h' = h - kh + 1.
+      output: cotangent `b h' w' o`.
       size: (kh, kw).
 
     Returns:
       Array `kh kw c o`.
     """
-    (kh, kw), (b, height, width, o) = size, output.shape
-    c = x.shape[3]
-    if c <= o:
-        shifted = [x[:, :, j : j + width] for j in range(kw)]
-        wide, other = jnp.concatenate(shifted, axis=3), output
-    else:  # place j of the kernel meets x where the output, moved right by j, lies
-        spread = [padded(output, ((0, 0), (j, kw - 1 - j))) for j in range(kw)]
-        wide, other = x, jnp.concatenate(spread, axis=3)
-    wide, other = lax.optimization_barrier((wide, other))
-    columns = other.reshape(-1, other.shape[3])
+    height, width = output.shape[1:3]
+    places = [x[:, :, j : j + width] for j in range(size[1])]
+    rows = lax.optimization_barrier(jnp.concatenate(places, axis=3))
+    columns = output.reshape(-1, output.shape[3])
     parts = [
-        _contract(wide[:, i : i + height].reshape(-1, wide.shape[3]), columns)
-        for i in range(kh)
+        _contract(rows[:, i : i + height].reshape(-1, rows.shape[3]), columns)
+        for i in range(size[0])
     ]
-    found = jnp.stack(parts)
-    if c <= o:
-        return found.reshape(kh, kw, c, o)
-    return found.reshape(kh, c, kw, o).swapaxes(1, 2)
+    return jnp.stack(parts).reshape(*size, x.shape[3], -1)

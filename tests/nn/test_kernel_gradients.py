@@ -33,7 +33,7 @@ def test_a_product_for_each_place():
 def test_a_product_for_each_row(channels):
     c, o = channels
     x, output = drawn(0, 2, 9, 11, c), drawn(1, 2, 5, 8, o)
-    found = forms.narrow_kernel_gradient(x, output, size=(5, 4))
+    found = forms.rowwise_kernel_gradient(x, output, size=(5, 4))
     options = {"stride": 1, "padding": NONE, "dilation": 1}
     expected = conv_forms.plain_kernel_gradient(x, output, size=(5, 4), **options)
     assert_near(found, expected)
