@@ -94,24 +94,27 @@ def _tiles(
       step: from a tile to the next.
 
     Returns:
-      `k^2, n, c`, its rows first.
+      `k^2 b n m c` for n and m tiles down and across.
     """
     tall, span = matrix.shape
     x = lax.optimization_barrier(_filled(x, [step * (n - 1) + span for n in counts]))
     down, right = (step * (n - 1) + 1 for n in counts)
     places = jnp.stack([x[:, :, j : j + right : step] for j in range(span)])
-    columns = _product(matrix, places).reshape(tall, *places.shape[1:])
+    columns = _product(matrix, places)
     places = jnp.stack([columns[:, :, i : i + down : step] for i in range(span)])
-    return _product(matrix, places).reshape(tall * tall, -1, x.shape[-1])
+    tiles = _product(matrix, places)
+    return tiles.reshape(tall * tall, *tiles.shape[2:])
 
 
 def _product(matrix: np.ndarray, x: jax.Array) -> jax.Array:
-    """A small matrix applied along the first axis: `k n`, both sides materialised.
+    """A small matrix applied along the first axis, both sides materialised.
 
-    Barriers keep XLA from computing what comes before anew for every place.
+    Barriers keep XLA from computing what comes before anew for every place. Pictures
+    keep an axis of their own: merged with others it could not stay sharded.
     """
-    rows = lax.optimization_barrier(x.reshape(len(x), -1))
-    return lax.optimization_barrier(lax.dot(np.float32(matrix), rows))
+    x = lax.optimization_barrier(x)
+    y = lax.dot_general(np.float32(matrix), x, (((1,), (0,)), ((), ())))
+    return lax.optimization_barrier(y)
 
 
 def _kernel_tiles(kernel: jax.Array, side: int, *, after: jax.Array) -> jax.Array:
@@ -143,7 +146,7 @@ def convolution(x: jax.Array, kernel: jax.Array, *, side: int = 4) -> jax.Array:
     counts = _counts((1, height, width), side)
     tiles = _tiles(TRANSFORMS[side].of_input, x, counts, side)
     weights = _kernel_tiles(kernel, side, after=tiles)
-    products = lax.dot_general(tiles, weights, (((2,), (1,)), ((0,), (0,))))
+    products = lax.dot_general(tiles, weights, (((4,), (1,)), ((0,), (0,))))
     y = _product(_square(TRANSFORMS[side].back), products)
     y = y.reshape(side, side, x.shape[0], *counts, -1).transpose(2, 3, 0, 4, 1, 5)
     y = y.reshape(x.shape[0], side * counts[0], side * counts[1], -1)
@@ -166,12 +169,11 @@ def input_gradient(output: jax.Array, kernel: jax.Array, *, side: int = 4) -> ja
     transforms, counts = TRANSFORMS[side], _counts(output.shape, side)
     tiles = _tiles(transforms.back.T, output, counts, side)
     weights = _kernel_tiles(kernel, side, after=tiles)
-    products = lax.dot_general(tiles, weights, (((2,), (2,)), ((0,), (0,))))
-    span = side + 2
-    columns = products.reshape(span, span, output.shape[0], *counts, -1)
-    rows = _product(transforms.of_input.T, columns).reshape(columns.shape)
+    products = lax.dot_general(tiles, weights, (((4,), (2,)), ((0,), (0,))))
+    columns = products.reshape(side + 2, side + 2, *products.shape[1:])
+    rows = _product(transforms.of_input.T, columns)
     rows = _overlapped(rows, axis=3, side=side)
-    whole = _product(transforms.of_input.T, rows).reshape(rows.shape)
+    whole = _product(transforms.of_input.T, rows)
     whole = _overlapped(whole, axis=3, side=side)
     return whole[:, : output.shape[1] + 2, : output.shape[2] + 2]
 
@@ -211,6 +213,7 @@ def kernel_gradient(x: jax.Array, output: jax.Array, *, side: int = 4) -> jax.Ar
     transforms, counts = TRANSFORMS[side], _counts(output.shape, side)
     tiles = _tiles(transforms.of_input, x, counts, side)
     cotangents = _tiles(transforms.back.T, output, counts, side)
-    weights = lax.dot_general(tiles, cotangents, (((1,), (1,)), ((0,), (0,))))
+    positions = (1, 2, 3)
+    weights = lax.dot_general(tiles, cotangents, ((positions, positions), ((0,), (0,))))
     kernel = _product(_square(transforms.of_kernel).T, weights)
     return kernel.reshape(3, 3, x.shape[-1], output.shape[-1])

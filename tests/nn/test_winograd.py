@@ -57,3 +57,21 @@ def test_the_error_at_many_channels(channels):
     for side, limit in ((2, 3e-6), (4, 3e-5)):
         found = winograd.convolution(x, kernel, side=side)
         assert np.abs(found - exact).max() <= limit * np.abs(exact).max()
+
+
+def test_sharded_pictures_stay_where_they_are():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    x = jax.device_put(drawn(0, 4, 10, 10, 8), rows)
+    output, kernel = jax.device_put(drawn(1, 4, 8, 8, 8), rows), drawn(2, 3, 3, 8, 8)
+
+    @jax.jit
+    def all_three(x, kernel, output):
+        return (
+            winograd.convolution(x, kernel),
+            winograd.input_gradient(output, kernel),
+            winograd.kernel_gradient(x, output),
+        )
+
+    text = all_three.lower(x, kernel, output).compile().as_text()
+    assert "all-gather" not in text and "all-to-all" not in text
