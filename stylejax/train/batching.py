@@ -16,7 +16,7 @@ def apply_together(
 
     Args:
       fn: batch `b ...` to batch `b ...`, each picture by itself.
-      batches: arrays of one shape `b ...`.
+      batches: arrays `b ...`; those of different shapes go one by one.
 
     Returns:
       What `fn` gives for each batch, `b ...`.
@@ -25,8 +25,8 @@ def apply_together(
       >>> [y.tolist() for y in apply_together(lambda x: 2 * x, [jnp.ones(1)] * 2)]
       [[2.0], [2.0]]
     """
-    if len(batches) == 1:
-        return [fn(batches[0])]
+    if len(batches) == 1 or len({x.shape for x in batches}) > 1:
+        return [fn(x) for x in batches]
     count, rest = len(batches), batches[0].shape[1:]
     together = fn(jnp.stack(batches, axis=1).reshape(-1, *rest))
     apart = together.reshape(-1, count, *together.shape[1:])

@@ -27,6 +27,11 @@ def test_one_batch_passes_as_it_is():
     assert y is x
 
 
+def test_batches_of_different_sizes_go_one_by_one():
+    found = apply_together(lambda x: 2 * x, [jnp.ones((2, 3)), jnp.ones((5, 3))])
+    assert [y.shape for y in found] == [(2, 3), (5, 3)]
+
+
 def test_a_sharded_batch_moves_nowhere():
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
