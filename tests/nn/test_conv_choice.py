@@ -19,6 +19,7 @@ TURNED = {"padding": TWO, "turned": True}
         ((1, 32, 32, 512), (3, 3, 512, 512), {"padding": ONE}, "winograd4"),
         ((1, 32, 32, 512), (3, 3, 512, 512), TURNED, "winograd4"),
         ((1, 16, 16, 512), (3, 3, 512, 512), TURNED, "winograd4"),
+        ((1, 12, 12, 512), (3, 3, 512, 512), TURNED, "row"),  # 9 tiles, not 16
         ((1, 256, 256, 64), (3, 3, 64, 64), {"padding": ONE}, "row"),
         ((1, 134, 134, 64), (7, 7, 64, 3), {}, "row"),
         ((1, 128, 128, 64), (3, 3, 64, 128), {"stride": 2, "padding": ONE}, "padding"),
