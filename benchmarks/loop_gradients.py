@@ -2,12 +2,12 @@
 
     python -m benchmarks.loop_gradients
 
-Why `train.minimize` and the explainers are stepped from the host on CPUs. A step is the
-input gradient of a 3 x 3 convolution, or its forward pass, at two of the VGG's shapes:
-of `jax.lax` itself, which any user's function may call, and of this package, whose
-gradients are no longer slow in loops. --steps of them are compiled as a scan and
-unrolled, and timed in turns. A figure is the median over the
-rounds of the ratio of the two. Prints one table and writes JSON.
+Why the explainers are stepped from the host on CPUs, and Gatys' method is not. A step
+is the input gradient of a 3 x 3 convolution, or its forward pass, at two of the VGG's
+shapes: of `jax.lax` itself, which any user's function may call, and of this package,
+whose gradients are not slow in loops. --steps of them are compiled as a scan and
+unrolled, and timed in turns. A figure is the median over the rounds of the ratio of the
+two. Prints one table and writes JSON.
 """
 
 import json

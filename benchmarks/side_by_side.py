@@ -4,13 +4,14 @@
     python -m benchmarks.side_by_side --only=train_step --rounds=3
 
 Each case runs in two processes with the same weights and pictures, which first prove
-that they compute the same, and are then timed in turns (A B A B ...). The ratio is the
-median over the rounds of ours by theirs, with its quartiles. Beside it: the first call,
-which compiles (with nothing kept on disk, and with what an earlier process kept), and
-the most memory a process held. PyTorch runs eagerly in float32 and contiguous layout
-(on two cores it was faster than channels_last), captum with all 32 steps in one batch.
-The networks are those of the CycleGAN paper, ngf 64, 9 blocks. Needs the extra `bench`.
-Prints one table and writes JSON.
+that they compute the same, and are then timed in turns (A B A B ...), after one call in
+each turn that is not counted. The ratio is the median over the rounds of ours by
+theirs, with its quartiles. Beside it: the first call, which compiles (with nothing kept
+on disk, and with what an earlier process kept), and the most memory a process held.
+PyTorch runs eagerly in float32 and contiguous layout (on two cores it was faster than
+channels_last), captum with all 32 steps in one batch. The networks are those of the
+CycleGAN paper, ngf 64, 9 blocks. Needs the extra `bench`. Prints one table and writes
+JSON.
 """
 
 import datetime

@@ -30,13 +30,12 @@ from stylejax.losses import regularizers, statistics, terms
 from stylejax.losses.terms import StyleTarget, Term
 from stylejax.methods import control as controls
 from stylejax.methods.control import Progress, StyleControl
+from stylejax.nn import conv_choice
 from stylejax.pretrained import vgg
 from stylejax.train import minimize
 from stylejax.typing import Features, Image, Key
 
 FeatureFn = Callable[[Image], Features]
-# On an accelerator a call costs more than a step; see `train.minimize` for the CPU.
-_STEPS_PER_CALL = {"cpu": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -468,7 +467,10 @@ def _paint(
 ) -> Image:
     """The pictures after the steps of one scale."""
     descents = jax.vmap(minimizer(config).init)(images)
-    per_call = _STEPS_PER_CALL.get(jax.default_backend(), config.check_every)
+    # Inside a loop what depends on the weights alone is computed once. XLA's own
+    # gradients are slow there on a CPU, see `train.minimize`.
+    is_slow = conv_choice.is_off() and jax.default_backend() == "cpu"
+    per_call = 1 if is_slow else config.check_every
     step = functools.partial(advance, config=config, feature_fn=feature_fn)
     done, before = 0, np.asarray(np.inf)
     while done < config.num_iterations:

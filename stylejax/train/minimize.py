@@ -6,10 +6,11 @@ The caller evaluates the function at `Descent.trial` and tells the value and gra
     state = method.update(state, *jax.value_and_grad(fn)(state.trial))      # many times
 
 So a step costs one gradient, whichever the method, many minimisations can be mapped
-side by side around one batched evaluation, and there is no loop inside. On a CPU the
-steps are best called from the host: inside a loop XLA (jax 0.10, 2026-11) gives the
-gradients of `jax.lax` convolutions, though not of `stylejax.nn`'s, a form that takes 7
-to 8 times as long (benchmarks/loop_gradients.py).
+side by side around one batched evaluation, and there is no loop inside. Whose function
+is of `stylejax.nn` puts many steps into one `fori_loop`. One that calls `jax.lax`
+convolutions is best stepped from the host on a CPU: inside a loop XLA (jax 0.10,
+2026-11) gives their gradients a form that takes 7 to 8 times as long
+(benchmarks/loop_gradients.py).
 
 L-BFGS here searches along its direction lazily: a trial point that does not decrease
 the value enough is rejected and the next step tries half as far. Optax's own line

@@ -37,6 +37,30 @@ def test_gram_equals_numpy(maps, mask, normalization, divisor):
     np.testing.assert_allclose(guided, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_derivatives_of_an_unmasked_gram_are_those_of_its_formula(maps, generator):
+    x = jnp.float32(maps)
+    direction = jnp.float32(generator.normal(size=x.shape))
+    weights = jnp.float32(generator.normal(size=(2, 3, 3)))  # not symmetric
+
+    def formula(x):
+        flat = x.reshape(2, 20, 3)
+        return jnp.einsum("bnc,bnd->bcd", flat, flat) / 60
+
+    def loss(gram):
+        return lambda x: jnp.sum(weights * jnp.square(gram(x)))
+
+    def derivatives(gram):
+        pushed = jax.jvp(gram, (x,), (direction,))[1]
+        curved = jax.jvp(jax.grad(loss(gram)), (x,), (direction,))[1]
+        one = jax.vmap(lambda x: jax.grad(loss(gram))(jnp.stack([x, x])))(x)
+        hessian = jax.hessian(loss(gram))(x)
+        return pushed, jax.grad(loss(gram))(x), curved, one, hessian
+
+    found, expected = derivatives(style.gram_matrix), derivatives(formula)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 def test_gram_refuses_other_normalizations(maps):
     with pytest.raises(ValueError, match="normalization: expected one of positions_ch"):
         style.gram_matrix(jnp.float32(maps), normalization="chw")
