@@ -1,5 +1,6 @@
 """Painting a picture in the style of others, by any method: `stylejax.stylize`."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,10 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stylejax import stylizers
 from stylejax.checks import check_choice, check_image, check_positive
 from stylejax.image import resize
-from stylejax.methods import STYLIZERS
+from stylejax.methods import LEARNED, STYLIZERS
 from stylejax.methods.control import StyleControl
+from stylejax.pretrained import registry
+from stylejax.stylizers import Stylizer
 from stylejax.typing import Image
 
 
@@ -22,6 +26,7 @@ def stylize(
     control: StyleControl | None = None,
     method: str = "gatys",
     config: Any = None,
+    checkpoint: str | os.PathLike | Stylizer = "",
     size: int | None = None,
     seed: int = 0,
     on_progress: Callable[[Any], None] | None = None,
@@ -35,6 +40,9 @@ def stylize(
         control: strength, mixture, regions, colours, strokes, what to keep.
         method: a key of `stylejax.methods.STYLIZERS`.
         config: the method's configuration; None takes its defaults.
+        checkpoint: of a learned method: a shipped name, a file, the folder of a
+            training, or what `stylejax.stylizers.load` gave; "" takes the one that
+            ships under the method's name.
         size: longer side of the result in pixels; None keeps the content's size.
         seed: of whatever the method draws.
         on_progress: is called with the method's progress now and then.
@@ -62,16 +70,49 @@ def stylize(
         pictures = resize.fit_longer_side(pictures, int(size))
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed: expected a number of 64 bits, got {seed}")
-    options = {} if config is None else {"config": config}
-    painted = STYLIZERS[method].stylize(
-        jax.random.key(seed),
-        pictures,
-        styles,
-        control=control or StyleControl(),
-        on_progress=on_progress,
-        **options,
-    )
+    control = control or StyleControl()
+    if method in LEARNED:
+        model = _stylizer(method, checkpoint, config)
+        painted = model.stylize(pictures, styles, control=control)
+    else:
+        _check_optimized(method, checkpoint)
+        options = {} if config is None else {"config": config}
+        painted = STYLIZERS[method].stylize(
+            jax.random.key(seed),
+            pictures,
+            styles,
+            control=control,
+            on_progress=on_progress,
+            **options,
+        )
     return painted[0] if is_single else painted
+
+
+def _stylizer(
+    method: str, checkpoint: str | os.PathLike | Stylizer, config: Any
+) -> Stylizer:
+    if not isinstance(checkpoint, Stylizer):
+        name = os.fspath(checkpoint) or method
+        is_shipped = name in registry.names()
+        checkpoint = (
+            stylizers.load_shipped(name) if is_shipped else stylizers.load(name)
+        )
+    if checkpoint.method != method:
+        raise ValueError(
+            f"checkpoint: expected one of method {method!r}, got one of"
+            f" {checkpoint.method!r}; ask for that method"
+        )
+    if config is None:
+        return checkpoint
+    return dataclasses.replace(checkpoint, config=config)
+
+
+def _check_optimized(method: str, checkpoint: Any) -> None:
+    if checkpoint != "":
+        raise ValueError(
+            f"checkpoint: {method} has none, it optimises; expected one of"
+            f" {', '.join(LEARNED)} as the method, or no checkpoint"
+        )
 
 
 def _check_no_path(pictures: Any, name: str) -> None:

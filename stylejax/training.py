@@ -8,33 +8,30 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from stylejax import checks
+from stylejax import checks, views
 from stylejax.data import sources
 from stylejax.data.pipeline import (
     PipelineConfig,
     TrainIterator,
     train_iterator,
 )
-from stylejax.image import panel
-from stylejax.methods import METHODS
+from stylejax.methods import TRAINED
 from stylejax.train import loop, parallel, protocol
 from stylejax.train.checkpoint import Checkpointer
-from stylejax.train.evaluate import Evaluator, make_evaluator
-from stylejax.train.features import open_vgg
 from stylejax.train.writers import Writer, default_writer
 from stylejax.warm_start import warm_start
 
 # Settings of the pipeline that change its speed and not its batches: a run may be
 # continued with others.
 _SPEED = ("num_threads", "prefetch", "cache_mb", "backend")
-_SHOWN = 8
+_CALIBRATED = 16
 PROTOCOL_NAME = "protocol.json"
 """Beside the checkpoints: how the evaluations of the training are made."""
 
@@ -64,8 +61,8 @@ def fit(
             the protocol of the evaluations.
         pipeline: how batches are made; its `image_size` must be that of `config`.
         loop_config: how long, and when to log, sample, evaluate and save; `num_steps` 0
-            stands for all epochs of `config`.
-        method: a key of `stylejax.methods.METHODS`.
+            stands for all epochs of `config`, where the method counts in epochs.
+        method: a key of `stylejax.methods.TRAINED`.
         direction: "BtoA" exchanges the two domains.
         data_dir: where prepared `tfds:` sets lie.
         init_from: a model to begin with instead of noise, see `warm_start`; a run that
@@ -80,7 +77,7 @@ def fit(
         FileNotFoundError: no such data, or nothing to resume where that was asked.
         TrainingStopped: the losses were not finite too often in a row.
     """
-    checks.check_choice(method, choices=METHODS, name="method")
+    checks.check_choice(method, choices=TRAINED, name="method")
     pipeline = pipeline or PipelineConfig(image_size=config.image_size)
     mesh = parallel.data_mesh()
     _check_pipeline(pipeline, config, mesh)
@@ -119,14 +116,17 @@ def _train(
     checkpointer: Checkpointer,
 ) -> loop.RunResult:
     method, config, loop_config, described, init_from = settings
-    module = METHODS[method]
-    viewer = _Viewer(module, config, data, iterator, loop_config)
+    module = TRAINED[method]
+    viewer = views.make(method, module, config, data, iterator, loop_config)
     if viewer.evaluator and jax.process_index() == 0:
         pinned = protocol.protocol_of(
             viewer.evaluator, dataset=data.name, checkpoint="last"
         )
         protocol.write_protocol(workdir / PROTOCOL_NAME, pinned)
     state = module.init(jax.random.key(config.seed), config)
+    if hasattr(module, "calibrate"):
+        images = _some_pictures(iterator)
+        state = module.calibrate(state, images, data.train_b, config=config)
     if init_from:
         state = warm_start(state, init_from)
     result = loop.run(
@@ -138,13 +138,19 @@ def _train(
         workdir=workdir,
         checkpointer=checkpointer,
         writer=writer,
-        evaluate_fn=viewer.evaluate if viewer.evaluator else None,
+        evaluate_fn=viewer.evaluate if viewer.evaluates else None,
         sample_fn=viewer.draw,
         place_batch=functools.partial(parallel.place_batch, mesh=mesh),
     )
     if data.report.count:
         writer.write_message(data.report.summary())
     return result
+
+
+def _some_pictures(iterator: TrainIterator) -> np.ndarray:
+    """Training pictures of both domains, the same on every host."""
+    samples = [iterator.sampler(i) for i in range(_CALIBRATED)]
+    return np.stack([sample[domain] for sample in samples for domain in "ab"])
 
 
 def _check_pipeline(pipeline: PipelineConfig, config: Any, mesh: Any) -> None:
@@ -159,93 +165,7 @@ def _check_pipeline(pipeline: PipelineConfig, config: Any, mesh: Any) -> None:
 # Kept, so that a run that is continued in the same process compiles nothing twice.
 @functools.lru_cache(maxsize=4)
 def _jitted_step(method: str, config: Any, mesh: Any) -> Callable:
-    return parallel.jit_step(METHODS[method].make_train_step(config), mesh)
-
-
-@functools.cache
-def _jitted_views(module: Any) -> tuple[Callable, Callable]:
-    predict = jax.jit(module.predict, static_argnames=("config", "direction"))
-    return predict, jax.jit(module.sample, static_argnames="config")
-
-
-def sample_grid(pictures: Mapping[str, np.ndarray], *, scale: int = 1) -> np.ndarray:
-    """One picture of what a translation GAN does: a row per example, both directions.
-
-    Args:
-        pictures: a, fake_b, cycled_a, identity_a and the same with a and b exchanged,
-            each `n h w 3` in [0, 1].
-        scale: of the pixels.
-
-    Returns:
-        `h w 3` in [0, 1].
-    """
-    columns = [
-        (title, pictures[name])
-        for side, other in ("ab", "ba")
-        for title, name in (
-            (f"real {side.upper()}", side),
-            (f"fake {other.upper()}", f"fake_{other}"),
-            ("cycled", f"cycled_{side}"),
-            ("identity", f"identity_{side}"),
-        )
-    ]
-    titles, images = zip(*columns, strict=True)
-    rows = list(zip(*images, strict=True))
-    return panel.grid(rows, column_titles=titles, scale=scale)
-
-
-class _Viewer:
-    """What is looked at during a training: test pictures, scored and drawn.
-
-    Parameters are taken to one device first, so that no process waits for another.
-    """
-
-    def __init__(
-        self,
-        module: Any,
-        config: Any,
-        data: sources.TwoDomainDataset,
-        iterator: TrainIterator,
-        loop_config: loop.LoopConfig,
-    ):
-        self.module, self.config = module, config
-        has_tests = len(data.test_a) > 0 and len(data.test_b) > 0
-        self.evaluator: Evaluator | None = None
-        if loop_config.evaluate_every > 0 and has_tests:
-            name = loop_config.evaluate_features
-            self.evaluator = make_evaluator(
-                data,
-                image_size=config.image_size,
-                features=open_vgg(name) if name else None,
-            )
-        if has_tests:
-            tests = make_evaluator(
-                _first(data), image_size=config.image_size, batch_size=_SHOWN
-            )
-            self.shown = {"a": tests.test_a, "b": tests.test_b}
-        else:
-            samples = [iterator.sampler(i) for i in range(_SHOWN)]
-            self.shown = {n: np.stack([s[n] for s in samples]) for n in "ab"}
-        self._predict, self._sample = _jitted_views(module)
-
-    def evaluate(self, state: Any) -> Mapping[str, float]:
-        """The numbers of the test pictures."""
-        params = self._params(state)
-        assert self.evaluator is not None
-        return self.evaluator(
-            lambda x, direction: self._predict(
-                params, x, config=self.config, direction=direction
-            )
-        )
-
-    def draw(self, state: Any) -> Mapping[str, np.ndarray]:
-        """The grid of samples."""
-        out = self._sample(self._params(state), self.shown, config=self.config)
-        pictures = {name: np.asarray(image) for name, image in out.items()}
-        return {"samples": sample_grid(pictures | self.shown)}
-
-    def _params(self, state: Any) -> Any:
-        return jax.device_get(self.module.generator_params(state))
+    return parallel.jit_step(TRAINED[method].make_train_step(config), mesh)
 
 
 @contextlib.contextmanager
@@ -262,16 +182,6 @@ def _reporting(
         )
         with checkpointer:
             yield writer, checkpointer
-
-
-def _first(data: sources.TwoDomainDataset) -> sources.TwoDomainDataset:
-    """The data set with the first few test pictures alone, as many of each domain."""
-    count = min(_SHOWN, len(data.test_a), len(data.test_b))
-    return dataclasses.replace(
-        data,
-        test_a=[data.test_a[i] for i in range(count)],
-        test_b=[data.test_b[i] for i in range(count)],
-    )
 
 
 def _open(
@@ -298,7 +208,7 @@ def _with_epochs(config: Any, iterator: TrainIterator) -> Any:
 
 
 def _with_end(loop_config: loop.LoopConfig, config: Any) -> loop.LoopConfig:
-    if loop_config.num_steps:
+    if loop_config.num_steps or not hasattr(config, "decay_epochs"):
         return loop_config
     epochs = config.constant_epochs + config.decay_epochs
     return dataclasses.replace(loop_config, num_steps=epochs * config.steps_per_epoch)

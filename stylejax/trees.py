@@ -1,5 +1,6 @@
 """Pytrees by name: norms, selection, and a readable diff of two trees."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -116,3 +117,26 @@ def difference(expected: Any, got: Any, *, limit: int = 8) -> str:
         if len(names) > limit:
             lines.append(f"{kind}: {len(names) - limit} more")
     return "\n".join(lines)
+
+
+def only(tree: Any, keep: Callable[[str], bool]) -> Any:
+    """Returns the tree with zeros in place of the leaves that are not kept.
+
+    Args:
+      tree: pytree of arrays.
+      keep: slash path of a leaf, as in `named_leaves`, to whether it stays.
+
+    Returns:
+      A tree like the given one.
+
+    Example:
+      >>> found = only({"a": jnp.ones(1), "b": jnp.ones(1)}, lambda path: path == "a")
+      >>> found["a"].tolist(), found["b"].tolist()
+      ([1.0], [0.0])
+    """
+
+    def kept(path: Any, leaf: jax.Array) -> jax.Array:
+        is_kept = keep("/".join(map(_name, path)))
+        return leaf if is_kept else jnp.zeros_like(leaf)
+
+    return jax.tree_util.tree_map_with_path(kept, tree)

@@ -11,9 +11,11 @@ from typing import Any
 import jax.numpy as jnp
 import jax.tree_util
 
-from stylejax import api, trees
+from stylejax import api, stylizers, trees
+from stylejax.methods import FIXED
 from stylejax.models import resnet_generator
 from stylejax.train import checkpoint
+from stylejax.train.state import StylizerState
 
 
 def warm_start(state: Any, source: str | os.PathLike) -> Any:
@@ -33,6 +35,8 @@ def warm_start(state: Any, source: str | os.PathLike) -> Any:
         FileNotFoundError: there is no such model.
         ValueError: its networks have other sizes; the first difference is named.
     """
+    if isinstance(state, StylizerState):
+        return _stylizer(state, source)
     found = _with_skips(state.generator_params, api.load(source).params)
     generators = _like(state.generator_params, found, source)
     state = state.replace(generator_params=generators)
@@ -44,6 +48,16 @@ def warm_start(state: Any, source: str | os.PathLike) -> Any:
         judges = _like(state.discriminator_params, judges, source)
         state = state.replace(discriminator_params=judges)
     return state
+
+
+def _stylizer(state: StylizerState, source: str | os.PathLike) -> StylizerState:
+    """The state with the networks that paint; what only trains begins from noise."""
+    given = stylizers.load(source)
+    method = stylizers.PAINTERS[given.method]
+    if given.method in FIXED:  # it may know fewer styles than the new run
+        return method.with_painting_params(state, given.params)
+    found = _like(method.painting_params(state), given.params, source)
+    return method.with_painting_params(state, found)
 
 
 def _with_skips(wanted: Any, found: Any) -> Any:

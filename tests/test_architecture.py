@@ -18,7 +18,8 @@ FLOORS = {
     **dict.fromkeys(["models", "explain", "data", "pretrained"], 2),
     **dict.fromkeys(["train"], 3),
     **dict.fromkeys(["methods", "report"], 4),
-    **dict.fromkeys(["api", "stylization", "training", "warm_start"], 5),
+    **dict.fromkeys(["api", "stylization", "stylizers"], 5),
+    **dict.fromkeys(["training", "views", "warm_start"], 5),
     **dict.fromkeys(["cli"], 6),
 }
 # Rooms of one floor that may still use each other.
@@ -29,8 +30,12 @@ NEIGHBOURS = {
     ("metrics", "image"),
     ("metrics", "losses"),
     ("pretrained", "models"),
+    ("stylizers", "api"),
+    ("stylization", "stylizers"),
     ("warm_start", "api"),
+    ("warm_start", "stylizers"),
     ("training", "warm_start"),
+    ("training", "views"),
 }
 # Library -> the places below the repository that may import it. Lists of files
 # and of folders ("train/") below stylejax/; experiments are named in full.

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import stylejax
-from stylejax.methods import STYLIZERS
+from stylejax.methods import LEARNED, STYLIZERS
+from stylejax.pretrained import registry
 
 
 @pytest.fixture
@@ -75,7 +76,10 @@ def test_bad_input_ends_in_one_line(pictures, config):
         stylejax.stylize((content * 255).astype(np.uint8), style, config=config)
 
 
-@pytest.mark.parametrize("method", sorted(STYLIZERS))
+SHIPPED = [m for m in STYLIZERS if m not in LEARNED or m in registry.names()]
+
+
+@pytest.mark.parametrize("method", SHIPPED)
 def test_every_stylizer_returns_the_content_at_strength_zero(method, pictures):
     control = stylejax.StyleControl(strength=0.0)
     found = stylejax.stylize(pictures[0], pictures[1], method=method, control=control)

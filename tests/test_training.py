@@ -13,7 +13,8 @@ from stylejax.data.sources import ArraySource, TwoDomainDataset
 from stylejax.methods.cyclegan import CycleGANConfig
 from stylejax.train.loop import LoopConfig
 from stylejax.train.writers import Writer
-from stylejax.training import fit, sample_grid
+from stylejax.training import fit
+from stylejax.views import sample_grid
 from tests.train.tiny_vgg import save_tiny_vgg
 
 CONFIG = CycleGANConfig(

@@ -38,17 +38,21 @@ class Options:
         color: style takes the style's colours, luminance keeps the content's,
             histogram, coral and optimal_transport recolour the style first.
         stroke_scale: size of the style picture relative to the content's.
-        method: how to paint.
-        features: VGG weights: a name from `stylejax weights list` or a file; style is
-            taken as deep as they reach.
+        method: how to paint: gatys optimises, the others are trained networks.
+        checkpoint: of a trained network: a name from `stylejax weights list`, a file or
+            the folder of a training; empty takes the one named after the method.
+        features: of gatys, VGG weights: a name from `stylejax weights list` or a file;
+            style is taken as deep as they reach.
         size: longer side of the result in pixels; 0 keeps the content's.
-        num_iterations: steps at each scale; 0 takes the method's own number.
-        optimizer: lbfgs or adam.
+        num_iterations: of gatys, steps at each scale; 0 takes its own number.
+        optimizer: of gatys, lbfgs or adam.
         out: folder of the results; with one content also a picture's name, or - for
             PNG on standard output.
         force: replace files that are there.
-        explain: draw beside each result which style and which layer pull where.
-        snapshots: folder for the picture as it is after every 25 steps; empty: none.
+        explain: of gatys, draw beside each result which style and which layer pull
+            where.
+        snapshots: of gatys, folder for the picture as it is after every 25 steps;
+            empty: none.
         on_bad_image: error stops at a picture that cannot be read, skip leaves it out.
         json: print what was done as JSON.
         seed: of whatever the method draws.
@@ -64,7 +68,8 @@ class Options:
         "style"
     )
     stroke_scale: float = 1.0
-    method: Literal["gatys"] = "gatys"
+    method: Literal["gatys", "slim", "adain", "style_attention"] = "gatys"
+    checkpoint: str = ""
     features: str = "vgg16"
     size: int = 512
     num_iterations: int = 0
@@ -161,6 +166,13 @@ def _check_flags(options: Options, arguments: Sequence[str]) -> None:
         raise UsageError("expected --mask or --auto_mask, got both; drop one")
     if options.out == stylize_files.PIPE and (options.json or options.explain):
         raise UsageError("--out=- writes the picture alone; drop --json, --explain")
+    if options.method == "gatys" and options.checkpoint:
+        raise UsageError("--checkpoint belongs to trained networks; set --method")
+    if options.method != "gatys" and (options.explain or options.snapshots):
+        raise UsageError(
+            f"--explain and --snapshots belong to gatys; drop them with"
+            f" --method={options.method}"
+        )
     if options.size < 0:
         raise UsageError(
             f"size: expected pixels, or 0 for the content's, got {options.size}"
@@ -202,6 +214,8 @@ def _check_files(planned: list[jobs.Job], options: Options) -> dict[Path, Path]:
 
 def _check_size(source: Path, content: np.ndarray, options: Options) -> None:
     """Refuses pictures of which the network leaves nothing, at the size they get."""
+    if options.method != "gatys":
+        return
     size = options.size or max(content.shape[:2])
     feature_fn = gatys.features(_config(options))
     try:
@@ -274,6 +288,18 @@ def _paint(
     job: jobs.Job,
     snapshots: Path | None,
 ) -> np.ndarray:
+    if options.method != "gatys":
+        return np.asarray(
+            stylization.stylize(
+                content,
+                styles,
+                control=control,
+                method=options.method,
+                checkpoint=options.checkpoint,
+                size=options.size or None,
+                seed=options.seed,
+            )
+        )
     config = _config(options)
     quiet = options.json or options.out == stylize_files.PIPE
     with contextlib.closing(

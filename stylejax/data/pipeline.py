@@ -122,15 +122,17 @@ class Sampler:
     def __call__(self, item: int) -> dict[str, np.ndarray]:
         """Sample `item`: {"a", "b"}, float32 `image_size image_size 3` in [0, 1]."""
         indices, generator = self._draw(item)
-        return {
-            domain: transforms.random_crop_flip(
-                generator,
-                self._prepared(side, indices[side]),
-                image_size=self.config.image_size,
-                flip=self.config.flip,
+        config, sample = self.config, {}
+        for side, domain in enumerate("ab"):
+            image = self._prepared(side, indices[side])
+            if config.preprocess == "random_scale":
+                image = transforms.random_scaled(
+                    generator, image, image_size=config.image_size
+                )
+            sample[domain] = transforms.random_crop_flip(
+                generator, image, image_size=config.image_size, flip=config.flip
             )
-            for side, domain in enumerate("ab")
-        }
+        return sample
 
     def _draw(self, item: int):
         epoch, position = divmod(item, self.epoch_length)

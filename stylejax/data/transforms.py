@@ -11,7 +11,7 @@ import numpy as np
 
 from stylejax.image import files
 
-PREPROCESS = ("resize_and_crop", "scale_and_crop", "crop", "resize")
+PREPROCESS = ("resize_and_crop", "scale_and_crop", "crop", "resize", "random_scale")
 
 
 def load_size_for(image_size: int) -> int:
@@ -48,7 +48,9 @@ def prepare(image: np.ndarray, *, preprocess: str, image_size: int, load_size: i
       image: float32 `h w 3` in [0, 1].
       preprocess: "resize_and_crop" resizes to a square of `load_size`, as the reference
         does; "scale_and_crop" brings the shorter side to `load_size` and keeps the
-        proportions; "crop" leaves the size; "resize" makes a square of `image_size`.
+        proportions; "crop" leaves the size; "resize" makes a square of `image_size`;
+        "random_scale" brings a shorter side above `load_size` down to it, for
+        `random_scaled`.
       image_size: Side of the crop to be taken.
       load_size: Side before the crop.
 
@@ -57,9 +59,11 @@ def prepare(image: np.ndarray, *, preprocess: str, image_size: int, load_size: i
     """
     if preprocess == "resize_and_crop":
         return resize_clipped(image, (load_size, load_size))
-    if preprocess == "scale_and_crop":
+    if preprocess in ("scale_and_crop", "random_scale"):
         height, width = image.shape[:2]
         scale = load_size / min(height, width)
+        if preprocess == "random_scale":
+            scale = min(scale, 1.0)
         return resize_clipped(image, (round(height * scale), round(width * scale)))
     if preprocess == "resize":
         return resize_clipped(image, (image_size, image_size))
@@ -87,3 +91,23 @@ def random_crop_flip(generator, image: np.ndarray, *, image_size: int, flip: boo
     if flip and draws[2] < 0.5:
         square = square[:, ::-1]
     return np.ascontiguousarray(square)
+
+
+def random_scaled(generator, image: np.ndarray, *, image_size: int) -> np.ndarray:
+    """The picture at a random scale, from its own to that at which it just fits.
+
+    So a square that is cut from it showed between all of the shorter side and
+    `image_size` pixels; large and small are alike on a logarithmic scale.
+
+    Args:
+      generator: `numpy.random.Generator` of this sample; one draw is made.
+      image: float32 `h w 3`, both sides at least `image_size`.
+      image_size: side of the square that will be cut, in pixels.
+
+    Returns:
+      float32 `h' w' 3`, both sides at least `image_size`.
+    """
+    least = image_size / min(image.shape[:2])
+    scale = least ** generator.random()
+    height, width = (max(image_size, round(scale * n)) for n in image.shape[:2])
+    return resize_clipped(image, (height, width))

@@ -4,6 +4,7 @@ Kernels are stored `kh kw in out`, activations `b h w c`. Parameters are float32
 `dtype` is the dtype of the computation alone.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +20,9 @@ _NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 KERNEL_STD = 0.02
 kernel_init = nn.initializers.normal(KERNEL_STD)
 """N(0, 0.02), the initialisation of the CycleGAN reference code."""
+
+he_init = nn.initializers.he_normal()
+"""N(0, 2 / fan in), He et al. 2015: keeps activations in size where no norm does."""
 
 
 def pad(x: jax.Array, padding: int, *, mode: str = "zero") -> jax.Array:
@@ -111,6 +115,7 @@ class Conv(nn.Module):
       padding_mode: zero, reflect or replicate.
       use_bias: add one number per output channel.
       dtype: dtype of the computation.
+      init: initialiser of the kernel.
     """
 
     features: int
@@ -120,12 +125,13 @@ class Conv(nn.Module):
     padding_mode: str = "zero"
     use_bias: bool = True
     dtype: Any = jnp.float32
+    init: Callable[..., jax.Array] = kernel_init
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         size = self.kernel_size
         shape = (size, size, x.shape[-1], self.features)
-        kernel = self.param("kernel", kernel_init, shape, jnp.float32)
+        kernel = self.param("kernel", self.init, shape, jnp.float32)
         x = pad(x.astype(self.dtype), self.padding, mode=self.padding_mode)
         y = conv2d(x, kernel.astype(self.dtype), stride=self.stride)
         return add_bias(self, y)

@@ -6,6 +6,7 @@ so every kind of parallelism gives the same numbers.
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
 
 def instance_norm(x: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
@@ -35,3 +36,28 @@ def instance_norm(x: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
     centred = wide - mean
     variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
     return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+
+
+class ConditionalInstanceNorm(nn.Module):
+    """Instance norm whose gain and shift are those of a style, or of a mixture.
+
+        y = norm(x) * (weights @ gain) + weights @ shift
+
+    Attributes:
+      num_styles: k, rows of the two tables (k, c).
+      epsilon: added to the variance.
+
+    Reference: Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629.
+    """
+
+    num_styles: int
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, weights: jax.Array) -> jax.Array:
+        shape = (self.num_styles, x.shape[-1])
+        gain = self.param("gain", nn.initializers.ones, shape, jnp.float32)
+        shift = self.param("shift", nn.initializers.zeros, shape, jnp.float32)
+        gains, shifts = ((weights @ table)[:, None, None] for table in (gain, shift))
+        y = instance_norm(x, epsilon=self.epsilon).astype(jnp.float32)
+        return (y * gains + shifts).astype(x.dtype)

@@ -5,11 +5,16 @@ computed from its own step number, so a skipped step moves the schedule on and t
 rate needs no place in the state.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
+from stylejax import trees
 from stylejax.checks import check_choice
+from stylejax.train.state import StylizerState
+from stylejax.typing import Metrics
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -66,6 +71,22 @@ def constant_then_linear(
     return jnp.maximum(0.0, 1.0 - decayed / (decay_epochs + 1))
 
 
+def inverse_time(step: jax.Array, *, rate: float, decay: float) -> jax.Array:
+    """Returns the learning rate at `step`: rate / (1 + decay * step).
+
+    Args:
+      step: int32 scalar, steps taken before this one.
+      rate: at the first step.
+      decay: 0 keeps it.
+
+    Returns:
+      float32 scalar.
+
+    Reference: the rule of the AdaIN reference code.
+    """
+    return rate / (1.0 + decay * jnp.asarray(step, jnp.float32))
+
+
 def descend(
     optimizer: optax.GradientTransformation,
     params: optax.Params,
@@ -112,3 +133,79 @@ def moving_average(
     warm = (1.0 + step) / (10.0 + step)
     kept = jnp.minimum(decay, warm)
     return optax.incremental_update(params, average, 1.0 - kept)
+
+
+def first_state(
+    params: optax.Params,
+    optimizer: optax.GradientTransformation,
+    *,
+    fixed: Any,
+    ema_decay: float,
+) -> StylizerState:
+    """Returns the first state of a training with one optimiser.
+
+    Args:
+      params: what is trained.
+      optimizer: from `direction`.
+      fixed: arrays that are not trained.
+      ema_decay: of the moving average; 0 for none.
+
+    Returns:
+      `StylizerState` at step 0.
+    """
+    zero = jnp.zeros((), jnp.int32)
+    return StylizerState(
+        step=zero,
+        params=params,
+        fixed=fixed,
+        opt_state=optimizer.init(params),
+        ema_params=jax.tree.map(jnp.copy, params) if ema_decay else {},
+        skipped_in_a_row=zero,
+        skipped_total=zero,
+    )
+
+
+def advance(
+    state: StylizerState,
+    grads: optax.Updates,
+    optimizer: optax.GradientTransformation,
+    *,
+    rate: jax.Array,
+    ema_decay: float,
+) -> StylizerState:
+    """Returns the state after one update; its counters stay.
+
+    Args:
+      state: before.
+      grads: gradients like `state.params`.
+      optimizer: the one `first_state` was given.
+      rate: learning rate, float32 scalar.
+      ema_decay: of the moving average; 0 for none.
+
+    Returns:
+      `StylizerState`.
+    """
+    params, opt_state = descend(
+        optimizer, state.params, state.opt_state, grads, rate=rate
+    )
+    average = moving_average(state.ema_params, params, decay=ema_decay, step=state.step)
+    return state.replace(params=params, opt_state=opt_state, ema_params=average)
+
+
+def metrics(terms: dict, grads: optax.Updates, rate: jax.Array) -> Metrics:
+    """Returns what a step with one optimiser reports.
+
+    Args:
+      terms: scalar terms of the loss, by name.
+      grads: gradients of their sum.
+      rate: learning rate.
+
+    Returns:
+      `loss/...` of each term and of the total, the gradient's norm, the rate.
+    """
+    found = {f"loss/{name}": jnp.asarray(x, jnp.float32) for name, x in terms.items()}
+    return found | {
+        "loss/total": sum(found.values(), start=jnp.zeros(())),
+        "norm/gradient": trees.norm(grads),
+        "learning_rate": rate,
+    }

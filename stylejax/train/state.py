@@ -1,10 +1,10 @@
-"""What a translation GAN carries from step to step.
+"""What a training carries from step to step.
 
 Everything that decides the next step is here or derived from the step number; no
 random key is stored.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.struct
 import jax
@@ -40,3 +40,31 @@ class CycleGANState:
     ema_params: Any
     skipped_in_a_row: jax.Array
     skipped_total: jax.Array
+
+
+@flax.struct.dataclass
+class StylizerState:
+    """What a stylising network carries: one optimiser, no adversary.
+
+    Attributes:
+      step: int32, steps taken, skipped ones included.
+      params: what is trained.
+      fixed: arrays that belong to the network and are not trained, such as the scales
+        of the feature maps it sees; {} where there are none.
+      opt_state: of the optimiser of `params`.
+      ema_params: moving average of `params`; {} when it is off.
+      skipped_in_a_row: int32, non-finite steps since the last good one.
+      skipped_total: int32, non-finite steps of the whole run.
+    """
+
+    step: jax.Array
+    params: Any
+    fixed: Any
+    opt_state: Any
+    ema_params: Any
+    skipped_in_a_row: jax.Array
+    skipped_total: jax.Array
+
+    if TYPE_CHECKING:  # what flax adds
+
+        def replace(self, **changes: Any) -> "StylizerState": ...

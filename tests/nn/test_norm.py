@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stylejax.nn import norm
 from stylejax.nn.norm import instance_norm
 
 
@@ -37,3 +38,22 @@ def test_constant_channel_gives_zero_and_a_finite_gradient():
     grads = jax.grad(lambda x: jnp.sum(instance_norm(x) ** 2))(x)
     assert float(jnp.abs(instance_norm(x)).max()) < 1e-3
     assert bool(jnp.isfinite(grads).all())
+
+
+def test_conditional_norm_takes_the_gains_of_each_picture(generator):
+    layer = norm.ConditionalInstanceNorm(3)
+    x = jnp.float32(generator.normal(2.0, 3.0, (2, 5, 6, 4)))
+    tables = {
+        name: jnp.float32(generator.normal(size=(3, 4))) for name in ("gain", "shift")
+    }
+    weights = jnp.float32([[0.0, 1.0, 0.0], [0.5, 0.0, 2.0]])
+    found = layer.apply({"params": tables}, x, weights)
+    y = np.asarray(x, np.float64)
+    y = (y - y.mean((1, 2), keepdims=True)) / np.sqrt(
+        y.var((1, 2), keepdims=True) + 1e-5
+    )
+    gains, shifts = (
+        (np.asarray(weights) @ np.asarray(tables[n]))[:, None, None]
+        for n in ("gain", "shift")
+    )
+    np.testing.assert_allclose(found, y * gains + shifts, rtol=1e-4, atol=1e-4)
