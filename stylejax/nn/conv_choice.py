@@ -1,8 +1,9 @@
 """Which form of a convolution a CPU takes.
 
-The rules are from `python -m benchmarks.conv_forms` on two x86-64 cores (2026-11, jax
-0.10.2): it times every form at the shapes of the networks here and says where a rule
-misses the fastest. Run it where jax or the machine has changed.
+The rules are from `python -m benchmarks.conv_forms` on two x86-64 cores (2026-11): it
+times every form at the shapes of the networks here and says where a rule misses the
+fastest. The tables of jax 0.10.2 and 0.12.0 ask for the same rules. Run it where jax or
+the machine has changed.
 """
 
 import os
