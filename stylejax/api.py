@@ -170,6 +170,11 @@ def _jitted_predict(method: str) -> Callable[..., jax.Array]:
 
 def _load_file(path: Path) -> Translator:
     params, metadata = safetensors_io.load_params(path)
+    if metadata.get("format") == "stylejax-stylizer-1":
+        raise ValueError(
+            f"{str(path)!r} paints and does not translate; load it with"
+            " stylejax.stylizers.load, or name it in stylejax.stylize"
+        )
     if metadata.get("format") != FORMAT:
         raise ValueError(
             f"expected a file of format {FORMAT}, got {metadata.get('format')!r} in"

@@ -82,6 +82,8 @@ def test_what_is_no_styliser_is_refused(trained, tmp_path, small_model, generato
     content, style = generator.random((2, 20, 28, 3), np.float32)
     with pytest.raises(ValueError, match="format stylejax-stylizer-1"):
         stylizers.load(small_model[0])
+    with pytest.raises(ValueError, match="paints and does not translate"):
+        stylejax.load(stylizers.load(trained).save(tmp_path / "paints.safetensors"))
     with pytest.raises(ValueError, match="no shipped checkpoint is called 'oil'"):
         stylizers.load("oil")
     with pytest.raises(FileNotFoundError):

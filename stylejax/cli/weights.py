@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from stylejax import api
+from stylejax import api, stylizers
 from stylejax.cli.messages import UsageError
 from stylejax.pretrained import (
     cache,
@@ -163,8 +163,9 @@ def _verify(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     if len(arguments) != 1:
         raise UsageError(f"verify takes one file or name, got {len(arguments)}")
     path, _ = inventory.locate(arguments[0])
-    if _is_translator(path):
-        found = _translator_report(arguments[0])
+    format_name = _format(path)
+    if format_name in _LOADERS:
+        found = _network_report(arguments[0], format_name)
     else:
         found = inspection.verify_vgg(arguments[0], **_told(options))
     if not options.json:
@@ -187,26 +188,36 @@ def _told(options: Options) -> dict[str, str | None]:
     }
 
 
-def _is_translator(path: Path) -> bool:
+_LOADERS: dict[str, Callable[[Path], Any]] = {
+    api.FORMAT: api.load,
+    stylizers.FORMAT: stylizers.load,
+}
+
+
+def _format(path: Path) -> str:
+    """What a file of ours says it holds; "" where it says nothing."""
     if path.suffix != ".safetensors" or not path.is_file():
-        return False
-    return safetensors_io.read_metadata(path).get("format") == api.FORMAT
+        return ""
+    return str(safetensors_io.read_metadata(path).get("format", ""))
 
 
-def _translator_report(name_or_path: str) -> inspection.Report:
+def _network_report(name_or_path: str, format_name: str) -> inspection.Report:
     path, digest, state = inspection.verify_bytes(name_or_path)
     try:
-        model = api.load(path)  # refuses names and shapes that are not the config's
+        # Refuses names and shapes that are not the config's.
+        model = _LOADERS[format_name](path)
     except Exception as error:  # a hostile configuration may raise whatever it likes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"cannot load {str(path)!r}: {reason}") from None
+    is_translator = format_name == api.FORMAT
+    does = f"translates {', '.join(sorted(model.params))}"
     return inspection.report(
         path,
         model.params,
         sha256=digest,
         hash_state=state,
         network=model.method,
-        holds=f"translates {', '.join(sorted(model.params))}",
+        holds=does if is_translator else "paints a content in a style",
     )
 
 

@@ -1,17 +1,21 @@
 """`stylejax weights`: list, fetch, convert and verify, and what they refuse."""
 
+import dataclasses
 import json
 import pickle
 import sys
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from stylejax import api
+from stylejax import api, stylizers
 from stylejax.cli import main, weights
+from stylejax.methods import slim
 from stylejax.pretrained import cache, inventory, safetensors_io, tensor_files, vgg
 from tests.goldens import vgg_goldens
+from tests.methods.tiny_networks import CONFIGS, save_vgg
 from tests.pretrained import weights_shop
 
 
@@ -300,3 +304,19 @@ def test_mistakes_end_in_one_line(shop, tmp_path, monkeypatch, capsys, arguments
     monkeypatch.chdir(tmp_path)
     assert text in refused(capsys, *arguments)
     assert shop.told.requests == []
+
+
+def test_verify_knows_stylizers(tmp_path, capsys):
+    vgg_file = save_vgg(tmp_path)
+    config = dataclasses.replace(CONFIGS["slim"], features=vgg_file)
+    state = slim.init(jax.random.key(0), config)
+    model = stylizers.Stylizer("slim", config, slim.painting_params(state))
+    path = model.save(tmp_path / "slim.safetensors")
+    found = result(capsys, "verify", path)
+    assert found["network"] == "slim"
+    assert found["holds"] == "paints a content in a style"
+    assert status("verify", path) == 0
+    capsys.readouterr()
+    model = dataclasses.replace(model, config=dataclasses.replace(config, width=8))
+    path = model.save(tmp_path / "wrong.safetensors")
+    assert "do not fit" in refused(capsys, "verify", path)
