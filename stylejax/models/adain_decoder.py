@@ -84,7 +84,7 @@ class AdaINDecoder(nn.Module):
     def __call__(self, x: jax.Array, skip: jax.Array | None = None) -> jax.Array:
         check_choice(self.arch, choices=vgg.BLOCKS, name="arch")
         names = layer_names(self.arch)
-        shared = {"dtype": self.dtype, "init": he_init}
+        shared = {"dtype": self.dtype, "kernel_init": he_init}
         for i, name in enumerate(names):
             features = features_of(name, width=self.width)
             # The map is enlarged where the encoder has halved it: between two blocks.

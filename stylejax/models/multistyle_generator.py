@@ -51,7 +51,7 @@ class MultiStyleGenerator(nn.Module):
             y = y + z
         for name, features in (("up1", 2 * self.width), ("up2", self.width)):
             enlarge = NearestConv(
-                features, use_bias=False, dtype=self.dtype, init=_init, name=name
+                features, use_bias=False, dtype=self.dtype, kernel_init=_init, name=name
             )
             y = nn.relu(self._norm(f"{name}_norm")(enlarge(y), weights))
         y = self._layer(y, weights, 3, 9, "head")
@@ -75,7 +75,7 @@ class MultiStyleGenerator(nn.Module):
             padding_mode="reflect",
             use_bias=False,
             dtype=self.dtype,
-            init=_init,
+            kernel_init=_init,
             name=name,
         )
         return self._norm(f"{name}_norm")(conv(x), weights)

@@ -61,7 +61,7 @@ class SlimEncoder(nn.Module):
                 1,
                 padding_mode="reflect",
                 dtype=self.dtype,
-                init=he_init,
+                kernel_init=he_init,
                 name=name,
             )
             x = nn.relu(conv(x))
@@ -98,7 +98,7 @@ class SlimDecoder(nn.Module):
         self, x: jax.Array, seen: jax.Array, features: int, name: str, skip: str
     ) -> jax.Array:
         """The map at twice the sides, and what the encoder saw there."""
-        lateral = Conv(features, 1, dtype=self.dtype, init=he_init, name=skip)
+        lateral = Conv(features, 1, dtype=self.dtype, kernel_init=he_init, name=skip)
         return nn.relu(self._near(features, name)(x) + lateral(seen))
 
     def _block(self, x: jax.Array, name: str) -> jax.Array:
@@ -107,8 +107,8 @@ class SlimDecoder(nn.Module):
 
     def _conv(self, features: int, name: str) -> Conv:
         padding = {"padding": 1, "padding_mode": "reflect"}
-        shared = {"dtype": self.dtype, "init": he_init, "name": name}
+        shared = {"dtype": self.dtype, "kernel_init": he_init, "name": name}
         return Conv(features, 3, **padding, **shared)
 
     def _near(self, features: int, name: str) -> NearestConv:
-        return NearestConv(features, dtype=self.dtype, init=he_init, name=name)
+        return NearestConv(features, dtype=self.dtype, kernel_init=he_init, name=name)

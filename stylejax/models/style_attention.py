@@ -52,7 +52,7 @@ class StyleAttention(nn.Module):
 
     def setup(self):
         """Makes the two projections; Flax calls it."""
-        shared = {"dtype": self.dtype, "init": he_init}
+        shared = {"dtype": self.dtype, "kernel_init": he_init}
         self.query = Conv(self.channels, 1, **shared)
         self.key = Conv(self.channels, 1, **shared)
 

@@ -115,7 +115,7 @@ class Conv(nn.Module):
       padding_mode: zero, reflect or replicate.
       use_bias: add one number per output channel.
       dtype: dtype of the computation.
-      init: initialiser of the kernel.
+      kernel_init: initialiser of the kernel.
     """
 
     features: int
@@ -125,13 +125,13 @@ class Conv(nn.Module):
     padding_mode: str = "zero"
     use_bias: bool = True
     dtype: Any = jnp.float32
-    init: Callable[..., jax.Array] = kernel_init
+    kernel_init: Callable[..., jax.Array] = kernel_init
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         size = self.kernel_size
         shape = (size, size, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.init, shape, jnp.float32)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         x = pad(x.astype(self.dtype), self.padding, mode=self.padding_mode)
         y = conv2d(x, kernel.astype(self.dtype), stride=self.stride)
         return add_bias(self, y)

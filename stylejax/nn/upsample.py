@@ -68,19 +68,19 @@ class NearestConv(nn.Module):
       padding_mode: zero, reflect or replicate, of the enlarged map.
       use_bias: add one number per output channel.
       dtype: dtype of the computation.
-      init: initialiser of the kernel.
+      kernel_init: initialiser of the kernel.
     """
 
     features: int
     padding_mode: str = "reflect"
     use_bias: bool = True
     dtype: Any = jnp.float32
-    init: Callable[..., jax.Array] = kernel_init
+    kernel_init: Callable[..., jax.Array] = kernel_init
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (3, 3, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.init, shape, jnp.float32)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         y = nearest_conv2d(x, kernel, padding_mode=self.padding_mode)
         return add_bias(self, y)
