@@ -30,7 +30,8 @@ class Translator:
     Attributes:
         method: name of the method, a key of `stylejax.methods.METHODS`.
         config: the method's configuration; with it the network can be rebuilt.
-        params: one tree of parameters per direction.
+        params: what the method's `generator_params` gives: of a CycleGAN one tree of
+            parameters per direction.
         card: the model card, "" where there is none.
     """
 
@@ -38,6 +39,11 @@ class Translator:
     config: Any
     params: Params
     card: str = ""
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions it translates in."""
+        return METHODS[self.method].DIRECTIONS
 
     def translate(
         self, images: Image | np.ndarray, *, direction: str = "AtoB"
@@ -57,7 +63,7 @@ class Translator:
         Raises:
             ValueError: no such pictures, or an unknown direction.
         """
-        checks.check_choice(direction, choices=sorted(self.params), name="direction")
+        checks.check_choice(direction, choices=self.directions, name="direction")
         checks.check_image(images, name="images")
         predict = _jitted_predict(self.method)
         return predict(self.params, images, config=self.config, direction=direction)
@@ -191,17 +197,19 @@ def _load_file(path: Path) -> Translator:
 
 def _load_training(path: Path, step: int | str | None, use_ema: bool | None):
     saved = checkpoint.read_config(path, step=step)
-    found = checkpoint.restore_params(path, step=step)
+    names = ("generator_params", "params", "ema_params")
+    found = checkpoint.restore_params(path, step=step, names=names)
     average = found.get("ema_params") or {}
+    raw = found.get("generator_params") or found.get("params") or {}
     if use_ema and not average:
         raise ValueError(f"expected a moving average in {str(path)!r}, found none")
     is_average = bool(average) if use_ema is None else use_ema
-    return _translator(
-        saved.get("method", "cyclegan"),
-        saved.get("config", saved),
-        average if is_average else found["generator_params"],
-        source=str(path),
-    )
+    chosen = average if is_average else raw
+    method, values = saved.get("method", "cyclegan"), saved.get("config", saved)
+    # What only trains, such as a critic, is left behind.
+    expected = _expected_params(method, config_from_dict(config_type(method), values))
+    kept = {name: leaf for name, leaf in chosen.items() if name in expected}
+    return _translator(method, values, kept, source=str(path))
 
 
 def _translator(

@@ -128,7 +128,7 @@ def _train(
         images = _some_pictures(iterator)
         state = module.calibrate(state, images, data.train_b, config=config)
     if init_from:
-        state = warm_start(state, init_from)
+        state = warm_start(state, init_from, method=method)
     result = loop.run(
         parallel.replicate(state, mesh),
         _jitted_step(method, config, mesh),

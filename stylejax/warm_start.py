@@ -12,19 +12,22 @@ import jax.numpy as jnp
 import jax.tree_util
 
 from stylejax import api, stylizers, trees
-from stylejax.methods import FIXED
+from stylejax.methods import FIXED, METHODS
 from stylejax.models import resnet_generator
 from stylejax.train import checkpoint
 from stylejax.train.state import StylizerState
 
 
-def warm_start(state: Any, source: str | os.PathLike) -> Any:
+def warm_start(
+    state: Any, source: str | os.PathLike, *, method: str = "cyclegan"
+) -> Any:
     """Returns the first state of a run whose networks begin as `source` has them.
 
     Args:
         state: a fresh state; says which networks are wanted.
         source: a shipped name or .safetensors file (generators alone: discriminators
             begin from noise), or the folder of a training (discriminators as well).
+        method: of the new run, a key of `stylejax.methods.TRAINED`.
 
     Returns:
         A state like the one given. Generators and their moving average both begin with
@@ -35,8 +38,15 @@ def warm_start(state: Any, source: str | os.PathLike) -> Any:
         FileNotFoundError: there is no such model.
         ValueError: its networks have other sizes; the first difference is named.
     """
-    if isinstance(state, StylizerState):
+    if method in stylizers.PAINTERS:
         return _stylizer(state, source)
+    if isinstance(state, StylizerState):  # one optimiser: a translator without judges
+        wanted = METHODS[method].generator_params(state, use_ema=False)
+        found = _like(wanted, api.load(source).params, source)
+        params = {**state.params, **found}
+        return state.replace(
+            params=params, ema_params=params if state.ema_params else {}
+        )
     found = _with_skips(state.generator_params, api.load(source).params)
     generators = _like(state.generator_params, found, source)
     state = state.replace(generator_params=generators)

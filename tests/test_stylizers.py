@@ -71,7 +71,7 @@ def test_another_run_begins_with_it(trained, config):
     from stylejax.warm_start import warm_start
 
     state = LEARNED["slim"].init(jax.random.key(9), config)
-    begun = warm_start(state, trained)
+    begun = warm_start(state, trained, method="slim")
     expected = stylizers.load(trained).params["encoder"]["conv1_1"]["kernel"]
     np.testing.assert_array_equal(
         begun.params["encoder"]["conv1_1"]["kernel"], expected

@@ -7,6 +7,7 @@ networks paint in the styles they were trained on.
 
 from stylejax.methods import (
     adain,
+    autoencoder,
     cyclegan,
     feedforward,
     gatys,
@@ -14,7 +15,7 @@ from stylejax.methods import (
     style_attention,
 )
 
-METHODS = {"cyclegan": cyclegan}
+METHODS = {"autoencoder": autoencoder, "cyclegan": cyclegan}
 LEARNED = {"adain": adain, "slim": slim, "style_attention": style_attention}
 FIXED = {"feedforward": feedforward}
 STYLIZERS = {"gatys": gatys} | LEARNED

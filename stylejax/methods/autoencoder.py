@@ -1,0 +1,337 @@
+"""An encoder-decoder with a short content vector that one can read.
+
+A picture becomes a vector `d` that says what is shown; the decoder renders it in the
+style of either domain, or in that of a style picture. It is trained on two domains by
+reconstruction, by coming back (picture and vector), and against a critic that tries to
+tell the domain from the vector: where it cannot, no style is left there.
+
+Reference: content and style codes as in Huang et al. 2018 (MUNIT),
+https://arxiv.org/abs/1804.04732, with a vector in place of their content map; the
+critic is turned around as in Ganin and Lempitsky 2015,
+https://arxiv.org/abs/1409.7495.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from stylejax import checks
+from stylejax.image import resize
+from stylejax.models.latent_autoencoder import (
+    GRID,
+    ContentEncoder,
+    LatentDecoder,
+    StyleCritic,
+    StyleEncoder,
+)
+from stylejax.train import stylizer_step
+from stylejax.train.state import StylizerState
+from stylejax.typing import Image, Key, Metrics, Params
+
+DIRECTIONS = ("AtoB", "BtoA")
+DOMAINS = ("A", "B")
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoencoderConfig:
+    """Every hyper-parameter of the method; it is written beside each checkpoint."""
+
+    # Networks.
+    latent_size: int = 16  # numbers of a content vector
+    style_size: int = 8  # numbers of a style vector
+    width: int = 32  # channels at half the sides
+    dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
+    image_size: int = 64  # side at which pictures are looked at: 4, 8, 16, … 512
+    # Losses.
+    reconstruction_weight: float = 10.0  # L1 of a picture rendered in its own style
+    cycle_weight: float = 5.0  # L1 of a picture there and back
+    latent_weight: float = 1.0  # squared distance of the vector there and back
+    critic_weight: float = 1.0  # of the critic, turned around
+    style_weight: float = 1.0  # style pictures against the domain's style vector
+    # Optimisation.
+    learning_rate: float = 1e-3  # at the first step
+    lr_decay: float = 1e-4  # rate / (1 + decay * step)
+    beta1: float = 0.5  # Adam's decay of the first moment
+    beta2: float = 0.999  # Adam's decay of the second moment
+    accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
+    ema_decay: float = 0.999  # moving average of the parameters; 0: off
+    recolor: float = 0.0  # domains are as they are: only 0 means anything
+    steps_per_epoch: int = 0  # 0: filled in from the data before training
+    seed: int = 0  # of initialisation
+
+
+DEFAULT_CONFIG = AutoencoderConfig()
+
+
+def _num_downs(config: AutoencoderConfig) -> int:
+    count = (config.image_size // GRID).bit_length() - 1
+    if GRID * 2**count != config.image_size or count < 1:
+        raise ValueError(
+            f"image_size: expected 8, 16, 32, 64, …, got {config.image_size}"
+        )
+    return count
+
+
+def networks(config: AutoencoderConfig) -> dict[str, Any]:
+    """The modules, by the name of their parameters.
+
+    Args:
+      config: the method's configuration.
+
+    Returns:
+      content, style, decoder and critic.
+
+    Raises:
+      ValueError: a side that halvings do not bring to 4.
+    """
+    shared = {"width": config.width, "dtype": jnp.dtype(config.dtype)}
+    count = _num_downs(config)
+    return {
+        "content": ContentEncoder(config.latent_size, num_downs=count, **shared),
+        "style": StyleEncoder(config.style_size, num_downs=min(3, count), **shared),
+        "decoder": LatentDecoder(num_ups=count, **shared),
+        "critic": StyleCritic(len(DOMAINS)),
+    }
+
+
+def init(key: Key, config: AutoencoderConfig) -> StylizerState:
+    """The first state of a training.
+
+    Args:
+      key: PRNG key.
+      config: the method's configuration.
+
+    Returns:
+      `StylizerState`; beside the networks `domains`, a style vector for each.
+    """
+    keys = jax.random.split(key, 5)
+    image = jnp.zeros((1, config.image_size, config.image_size, 3))
+    content = jnp.zeros((1, config.latent_size))
+    style = jnp.zeros((1, config.style_size))
+    inputs = {
+        "content": (image,),
+        "style": (image,),
+        "decoder": (content, style),
+        "critic": (content,),
+    }
+    params: dict[str, Any] = {
+        name: network.init(k, *inputs[name])["params"]
+        for (name, network), k in zip(networks(config).items(), keys[1:], strict=True)
+    }
+    shape = (len(DOMAINS), config.style_size)
+    params["domains"] = {"vectors": jax.random.normal(keys[0], shape)}
+    return stylizer_step.first_state(params, fixed={}, config=config)
+
+
+def make_train_step(
+    config: AutoencoderConfig, *, axis_name: str | None = None
+) -> Callable[[StylizerState, dict], tuple[StylizerState, Metrics]]:
+    """The training step on pictures of both domains.
+
+    Args:
+      config: the method's configuration.
+      axis_name: of the mapped devices under `jax.pmap`.
+
+    Returns:
+      Pure function (state, {"a": images, "b": images} in [0, 1]) to (state, metrics).
+    """
+
+    def terms(params: Params, given: dict, fixed: Any) -> tuple[dict, Image]:
+        return _terms(params, given["content"], given["style"], config)
+
+    return stylizer_step.make(terms, config, axis_name=axis_name)
+
+
+def _terms(
+    params: Params, a: Image, b: Image, config: AutoencoderConfig
+) -> tuple[dict, Image]:
+    """The terms of the loss, weights included, and pictures in the other style."""
+
+    def apply(name: str, *inputs: jax.Array) -> jax.Array:
+        return networks(config)[name].apply({"params": params[name]}, *inputs)
+
+    images = jnp.concatenate([a, b])
+    domain = jnp.concatenate([jnp.zeros(len(a), int), jnp.ones(len(b), int)])
+    vectors = params["domains"]["vectors"]
+    own, other = vectors[domain], vectors[1 - domain]
+
+    latent = apply("content", images)
+    same = apply("decoder", latent, own)
+    swapped = apply("decoder", latent, other)
+    again = apply("content", swapped)
+    cycled = apply("decoder", again, own)
+    logits = apply("critic", _turned(latent))
+    read = apply("style", images)
+
+    scale = jax.lax.stop_gradient(jnp.mean(jnp.var(latent, axis=0))) + 1e-3
+    known = jax.lax.stop_gradient(latent)
+    guessed = optax.softmax_cross_entropy_with_integer_labels(logits, domain)
+    seen = jnp.square(read - jax.lax.stop_gradient(own))
+    return {
+        "reconstruction": config.reconstruction_weight * _l1(same, images),
+        "cycle": config.cycle_weight * _l1(cycled, images),
+        "latent": config.latent_weight * jnp.mean(jnp.square(again - known)) / scale,
+        "critic": config.critic_weight * jnp.mean(guessed),
+        "style": config.style_weight * jnp.mean(seen),
+    }, swapped
+
+
+def _l1(x: Image, y: Image) -> jax.Array:
+    return jnp.mean(jnp.abs(x - y))
+
+
+def _turned(x: jax.Array) -> jax.Array:
+    """`x`, whose gradient has the other sign: what helps the critic hurts here."""
+    return 2.0 * jax.lax.stop_gradient(x) - x
+
+
+def generator_params(state: StylizerState, *, use_ema: bool | None = None) -> Params:
+    """The parameters to encode and render with.
+
+    Args:
+      state: of a training.
+      use_ema: True for the moving average, False for the raw parameters, None for the
+        average where there is one.
+
+    Returns:
+      content, style, decoder and domains by name; no critic.
+
+    Raises:
+      ValueError: the average is asked for and was never on.
+    """
+    if use_ema and not state.ema_params:
+        raise ValueError("expected a moving average, got a run with --ema_decay=0")
+    is_average = bool(state.ema_params) if use_ema is None else use_ema
+    found = state.ema_params if is_average else state.params
+    return {name: leaf for name, leaf in found.items() if name != "critic"}
+
+
+def encode(params: Params, images: Image, *, config: AutoencoderConfig) -> jax.Array:
+    """The content vectors of pictures; pure.
+
+    Args:
+      params: from `generator_params`.
+      images: `b h w 3` in [0, 1], any size; they are looked at as squares.
+      config: the method's configuration.
+
+    Returns:
+      (b, d), float32.
+
+    Raises:
+      ValueError: no pictures.
+    """
+    checks.check_image(images, name="images")
+    network = networks(config)["content"]
+    return network.apply({"params": params["content"]}, _square(images, config))
+
+
+def style_of(params: Params, images: Image, *, config: AutoencoderConfig) -> jax.Array:
+    """The style vectors of pictures; pure.
+
+    Args:
+      params: from `generator_params`.
+      images: `b h w 3` in [0, 1], any size.
+      config: the method's configuration.
+
+    Returns:
+      (b, e), float32.
+    """
+    network = networks(config)["style"]
+    return network.apply({"params": params["style"]}, _square(images, config))
+
+
+def render(
+    params: Params,
+    content: jax.Array,
+    style: str | jax.Array,
+    *,
+    config: AutoencoderConfig,
+    size_hw: tuple[int, int] | None = None,
+) -> Image:
+    """Pictures of content vectors in a style; pure.
+
+    Args:
+      params: from `generator_params`.
+      content: (b, d), from `encode`.
+      style: "A" or "B", a domain; or (b, e) or (1, e), from `style_of`.
+      config: the method's configuration.
+      size_hw: of the pictures; None for squares of `image_size`.
+
+    Returns:
+      `b h w 3` in [0, 1].
+
+    Raises:
+      ValueError: no such domain.
+    """
+    vectors = _domain(params, style) if isinstance(style, str) else style
+    vectors = jnp.broadcast_to(vectors, (content.shape[0], vectors.shape[-1]))
+    network = networks(config)["decoder"]
+    found = network.apply({"params": params["decoder"]}, content, vectors)
+    if size_hw is None or tuple(size_hw) == found.shape[1:3]:
+        return found
+    return jnp.clip(resize.resize(found, size_hw), 0.0, 1.0)
+
+
+def _domain(params: Params, name: str) -> jax.Array:
+    checks.check_choice(name, choices=DOMAINS, name="style")
+    return params["domains"]["vectors"][DOMAINS.index(name)][None]
+
+
+def predict(
+    params: Params,
+    images: Image,
+    *,
+    config: AutoencoderConfig,
+    direction: str = "AtoB",
+) -> Image:
+    """The pictures rendered in the other domain's style, at their own size; pure.
+
+    Args:
+      params: from `generator_params`.
+      images: `b h w 3` in [0, 1], any size.
+      config: the method's configuration.
+      direction: "AtoB" or "BtoA".
+
+    Returns:
+      `b h w 3` in [0, 1].
+
+    Raises:
+      ValueError: no pictures, or an unknown direction.
+    """
+    checks.check_choice(direction, choices=DIRECTIONS, name="direction")
+    content = encode(params, images, config=config)
+    size_hw = (images.shape[1], images.shape[2])
+    return render(params, content, direction[-1], config=config, size_hw=size_hw)
+
+
+def _square(images: Image, config: AutoencoderConfig) -> Image:
+    size_hw = (config.image_size, config.image_size)
+    if images.shape[1:3] == size_hw:
+        return images
+    return jnp.clip(resize.resize(images, size_hw), 0.0, 1.0)
+
+
+def sample(params: Params, batch: dict, *, config: AutoencoderConfig) -> dict:
+    """What a sample grid shows, in [0, 1].
+
+    Args:
+      params: from `generator_params`.
+      batch: {"a": images, "b": images} `b h w 3` in [0, 1].
+      config: the method's configuration.
+
+    Returns:
+      Dictionary with fake_b, cycled_a, identity_a, fake_a, cycled_b, identity_b.
+    """
+    found = {}
+    for own, other in ("ab", "ba"):
+        latent = encode(params, batch[own], config=config)
+        fake = render(params, latent, other.upper(), config=config)
+        again = encode(params, fake, config=config)
+        found[f"fake_{other}"] = fake
+        found[f"cycled_{own}"] = render(params, again, own.upper(), config=config)
+        found[f"identity_{own}"] = render(params, latent, own.upper(), config=config)
+    return found

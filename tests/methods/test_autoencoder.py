@@ -1,0 +1,132 @@
+"""The autoencoder: what its losses do, and that a swap keeps the vector's meaning."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import stylejax
+from stylejax.data.pipeline import PipelineConfig
+from stylejax.data.sources import ArraySource, TwoDomainDataset
+from stylejax.methods import autoencoder
+from stylejax.methods.autoencoder import AutoencoderConfig
+from stylejax.train.loop import LoopConfig
+from stylejax.train.writers import Writer
+from stylejax.training import fit
+
+CONFIG = AutoencoderConfig(latent_size=5, style_size=3, width=8, image_size=16)
+KEY = jax.random.key(0)
+
+
+def params(config=CONFIG):
+    return autoencoder.generator_params(autoencoder.init(KEY, config))
+
+
+def batch(count=2):
+    a, b = (jax.random.uniform(jax.random.key(i), (count, 16, 16, 3)) for i in (1, 2))
+    return {"a": 0.4 * a, "b": 0.6 + 0.4 * b}
+
+
+def test_any_size_becomes_one_vector_and_comes_back(generator):
+    images = jnp.float32(generator.random((2, 20, 27, 3)))
+    latent = autoencoder.encode(params(), images, config=CONFIG)
+    assert latent.shape == (2, 5)
+    for direction in autoencoder.DIRECTIONS:
+        found = autoencoder.predict(
+            params(), images, config=CONFIG, direction=direction
+        )
+        assert found.shape == images.shape
+        assert 0 <= float(found.min()) <= float(found.max()) <= 1
+    square = autoencoder.render(params(), latent, "A", config=CONFIG)
+    assert square.shape == (2, 16, 16, 3)
+    with pytest.raises(ValueError, match="style: expected one of A, B"):
+        autoencoder.render(params(), latent, "C", config=CONFIG)
+
+
+def test_a_style_picture_renders_in_its_style(generator):
+    images = jnp.float32(generator.random((2, 16, 16, 3)))
+    latent = autoencoder.encode(params(), images, config=CONFIG)
+    styles = autoencoder.style_of(params(), images, config=CONFIG)
+    assert styles.shape == (2, 3)
+    vectors = params()["domains"]["vectors"]
+    for i, name in enumerate(autoencoder.DOMAINS):
+        np.testing.assert_allclose(
+            autoencoder.render(params(), latent, vectors[i : i + 1], config=CONFIG),
+            autoencoder.render(params(), latent, name, config=CONFIG),
+            atol=1e-6,
+        )
+
+
+def test_training_lowers_what_it_should():
+    step = jax.jit(autoencoder.make_train_step(CONFIG))
+    state, seen = autoencoder.init(KEY, CONFIG), []
+    for _ in range(40):
+        state, metrics = step(state, batch())
+        seen.append({name: float(x) for name, x in metrics.items()})
+    for name in ("reconstruction", "cycle", "style"):
+        assert seen[-1][f"loss/{name}"] < 0.8 * seen[0][f"loss/{name}"]
+
+
+def test_the_critic_is_turned_around_for_the_encoder_alone():
+    state = autoencoder.init(KEY, CONFIG)
+    only = dict.fromkeys(
+        ("reconstruction_weight", "cycle_weight", "latent_weight", "style_weight"), 0.0
+    )
+    config = dataclasses.replace(CONFIG, **only)
+
+    def critic(params):
+        terms, _ = autoencoder._terms(params, *batch().values(), config)
+        return terms["critic"]
+
+    grads = jax.grad(critic)(state.params)
+
+    def moved(name, amount):
+        params = dict(state.params)
+        params[name] = jax.tree.map(
+            lambda p, g: p - amount * g, params[name], grads[name]
+        )
+        return float(critic(params))
+
+    before = float(critic(state.params))
+    assert moved("critic", 0.01) < before  # the critic gets better ...
+    assert moved("content", 0.01) > before  # ... and the encoder makes it worse
+
+
+def test_sides_that_are_not_halved_to_four_are_refused():
+    for side in (4, 20, 48):
+        with pytest.raises(ValueError, match="image_size: expected 8, 16, 32"):
+            autoencoder.init(KEY, dataclasses.replace(CONFIG, image_size=side))
+
+
+def test_a_training_is_loaded_translates_and_begins_another(tmp_path, generator):
+    pictures = generator.random((4, 16, 16, 3), np.float32)
+    data = TwoDomainDataset(
+        "noise",
+        ArraySource(pictures),
+        ArraySource(1 - pictures),
+        ArraySource(pictures[:2]),
+        ArraySource(1 - pictures[:2]),
+        paired=True,
+    )
+    options = {
+        "pipeline": PipelineConfig(batch_size=4, image_size=16, num_threads=0),
+        "loop_config": LoopConfig(
+            num_steps=2, sample_every=2, evaluate_every=2, evaluate_features=""
+        ),
+        "method": "autoencoder",
+        "writer": Writer(),
+    }
+    result = fit(data, CONFIG, workdir=tmp_path / "one", **options)
+    assert "evaluation/AtoB/l1_ratio" in result.last_metrics
+    model = stylejax.load(tmp_path / "one")
+    assert set(model.params) == {"content", "style", "decoder", "domains"}
+    path = model.save(tmp_path / "model.safetensors", dtype="float32")
+    again = stylejax.load(path)
+    np.testing.assert_array_equal(
+        again.translate(pictures[:1]), model.translate(pictures[:1])
+    )
+    with pytest.raises(ValueError, match="direction"):
+        again.translate(pictures[:1], direction="CtoA")
+    fit(data, CONFIG, workdir=tmp_path / "two", init_from=path, **options)
