@@ -16,19 +16,17 @@ are off by default: reconstruction, recoloured styles.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 
 from stylejax.losses import content as content_losses
 from stylejax.losses import style as style_losses
-from stylejax.losses.channel_scale import channel_means, scaled
+from stylejax.losses.channel_scale import scaled
 from stylejax.methods import fusing
-from stylejax.methods.control import StyleControl
 from stylejax.models.adain_decoder import AdaINDecoder
 from stylejax.nn import fusion as fusions
 from stylejax.pretrained import vgg
-from stylejax.train import stylizer_step
+from stylejax.train import batching, stylizer_step
 from stylejax.train.state import StylizerState
 from stylejax.typing import Features, Image, Key, Metrics, Params
 
@@ -118,21 +116,7 @@ def init(key: Key, config: AdaINConfig) -> StylizerState:
     return stylizer_step.first_state(params, fixed=scales, config=config)
 
 
-def calibrate(
-    state: StylizerState, images: Image, styles: Any, *, config: AdaINConfig
-) -> StylizerState:
-    """The state with the mean activation of every channel on some pictures.
-
-    Args:
-      state: from `init`.
-      images: `b h w 3` in [0, 1], content and style pictures.
-      styles: not looked at.
-      config: the method's configuration.
-
-    Returns:
-      The state; a channel that is never active counts as its layer's mean.
-    """
-    return state.replace(fixed=channel_means(encoder(config), images))
+calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
 def make_train_step(
@@ -162,8 +146,9 @@ def _terms(
 ) -> tuple[dict, Image]:
     """The terms of the loss, weights included, and the stylised pictures."""
     network = decoder(config)
-    content = scaled(feature_fn(given["content"]), scales)
-    style = scaled(feature_fn(given["style"]), scales)
+    content, style = batching.apply_together(
+        lambda x: scaled(feature_fn(x), scales), [given["content"], given["style"]]
+    )
     goal = fusions.moments(style["relu4_1"])
     own = fusions.moments(content["relu4_1"])
     fused = fusions.adaptive_instance_norm(content["relu4_1"], own, goal)
@@ -220,7 +205,7 @@ def with_painting_params(state: StylizerState, params: Params) -> StylizerState:
 
 
 def encode_style(params: Params, style: Image, *, config: AdaINConfig) -> fusing.Goals:
-    """What a style asks for, once for all contents; pure, and jitted with its size.
+    """What a style asks for, once for all contents; pure.
 
     Args:
       params: from `painting_params`.
@@ -243,7 +228,7 @@ def predict(
     config: AdaINConfig,
     partial: bool = True,
 ) -> Image:
-    """The content painted in the styles; pure and jitted.
+    """The content painted in the styles; pure.
 
     Args:
       params: from `painting_params`.
@@ -276,50 +261,5 @@ def _encode(params: Params, config: AdaINConfig) -> Callable[[Image], Features]:
     return lambda images: scaled(feature_fn(images), params["scales"])
 
 
-def stylize(
-    params: Params,
-    content: Image,
-    styles: Sequence[Image],
-    *,
-    config: AdaINConfig = DEFAULT_CONFIG,
-    control: StyleControl | None = None,
-) -> Image:
-    """The content painted in the styles, as a control asks for it.
-
-    Args:
-      params: from `painting_params`.
-      content: `b h w 3` in [0, 1], any size.
-      styles: pictures `1 h w 3` in [0, 1], of any sizes.
-      config: the method's configuration.
-      control: what the user asks for.
-
-    Returns:
-      `b h w 3`, float32 in [0, 1].
-
-    Raises:
-      ValueError: no such pictures, or a control that cannot be obeyed.
-    """
-    return fusing.stylize(
-        content,
-        styles,
-        control or StyleControl(),
-        functools.partial(fusing.jitted(encode_style), params, config=config),
-        functools.partial(fusing.jitted(predict), params, config=config),
-    )
-
-
-def sample(params: Params, batch: dict, *, config: AdaINConfig) -> dict[str, Image]:
-    """What a sample grid shows, in [0, 1].
-
-    Args:
-      params: from `painting_params`.
-      batch: {"a": contents, "b": styles} `b h w 3` in [0, 1].
-      config: the method's configuration.
-
-    Returns:
-      Dictionary with stylized and reconstructed.
-    """
-    goals = encode_style(params, batch["b"], config=config)
-    return fusing.sample(
-        functools.partial(predict, params, config=config), batch["a"], goals
-    )
+stylize = functools.partial(fusing.stylize, encode_style, predict)
+sample = functools.partial(fusing.sample, encode_style, predict)

@@ -24,7 +24,7 @@ from stylejax.methods import control as controls
 from stylejax.methods.control import StyleControl, resize_map
 from stylejax.nn import fusion as fusions
 from stylejax.nn.fusion import Fusion
-from stylejax.typing import Features, Image
+from stylejax.typing import Features, Image, Params
 
 Encode = Callable[[Image], Features]
 Decode = Callable[[Features], Image]
@@ -190,20 +190,28 @@ def _completed(found: Image, content: Image, own: Image, plan: Plan) -> Image:
 
 
 def stylize(
+    encode_style: Callable[..., Goals],
+    predict: Callable[..., Image],
+    params: Params,
     content: Image,
     styles: Sequence[Image],
-    control: StyleControl,
-    encode_style: Callable[[Image], Goals],
-    paint: Callable[..., Image],
+    *,
+    config: Any,
+    control: StyleControl | None = None,
 ) -> Image:
     """The content painted in the styles, as a control asks for it.
 
+    Methods bind the first two arguments.
+
     Args:
+      encode_style: (params, style, config=...) to the style's goals; pure.
+      predict: (params, content, goals, plan, config=..., partial=...) to pictures;
+        pure.
+      params: from the method's `painting_params`.
       content: (b, h, w, 3) in [0, 1], any size.
       styles: pictures (1, h, w, 3) in [0, 1], of any sizes.
+      config: the method's configuration.
       control: what the user asks for.
-      encode_style: prepared style pictures to their goals.
-      paint: (content, goals, plan, partial=...) to pictures.
 
     Returns:
       (b, h, w, 3), float32 in [0, 1].
@@ -211,6 +219,7 @@ def stylize(
     Raises:
       ValueError: no such pictures, or a control that cannot be obeyed.
     """
+    control = control or StyleControl()
     check_image(content, name="content")
     if not styles:
         raise ValueError("styles: expected at least one picture, got none")
@@ -221,12 +230,19 @@ def stylize(
     if control.strength == 0:
         return content
     compared = controls.prepare_content(content, control)
+    encode = jitted(encode_style)
     goals = [
-        encode_style(controls.prepare_style(style, content, control))
-        for style in styles
+        encode(params, controls.prepare_style(x, content, control), config=config)
+        for x in styles
     ]
-    chosen = plan(control, len(styles), content.shape[1:3])
-    found = paint(compared, goals, chosen, partial=is_partial(control))
+    found = jitted(predict)(
+        params,
+        compared,
+        goals,
+        plan(control, len(styles), content.shape[1:3]),
+        config=config,
+        partial=is_partial(control),
+    )
     return controls.finish(found, content, control)
 
 
@@ -245,20 +261,33 @@ def jitted(function: Callable) -> Callable:
     return jax.jit(function, static_argnames=static)
 
 
-def sample(paint: Callable[..., Image], content: Image, goals: Goals) -> dict:
+def sample(
+    encode_style: Callable[..., Goals],
+    predict: Callable[..., Image],
+    params: Params,
+    batch: Mapping[str, Image],
+    *,
+    config: Any,
+) -> dict[str, Image]:
     """What a sample grid of a training shows.
 
     Args:
-      paint: (content, goals, plan, partial=...) to pictures.
-      content: (b, h, w, 3) in [0, 1].
-      goals: of one style for each content.
+      encode_style: as in `stylize`.
+      predict: as in `stylize`.
+      params: from the method's `painting_params`.
+      batch: {"a": contents, "b": a style for each} (b, h, w, 3) in [0, 1].
+      config: the method's configuration.
 
     Returns:
-      Dictionary with `stylized` and `reconstructed`, in [0, 1].
+      Dictionary with `stylized` and `reconstructed` (the content's features as they
+      are, decoded), in [0, 1].
     """
+    goals = [encode_style(params, batch["b"], config=config)]
     found = {}
     for name, pull in (("stylized", 1.0), ("reconstructed", 0.0)):
         everywhere = Plan(jnp.full(1, pull), None)
-        picture = paint(content, [goals], everywhere, partial=False)
+        picture = predict(
+            params, batch["a"], goals, everywhere, config=config, partial=False
+        )
         found[name] = jnp.clip(picture, 0.0, 1.0)
     return found

@@ -22,9 +22,8 @@ from flax import linen as nn
 
 from stylejax.losses import content as content_losses
 from stylejax.losses import style as style_losses
-from stylejax.losses.channel_scale import channel_means, scaled
+from stylejax.losses.channel_scale import scaled
 from stylejax.methods import fusing
-from stylejax.methods.control import StyleControl
 from stylejax.models.slim_style import (
     FUSED,
     MULTIPLE,
@@ -35,7 +34,7 @@ from stylejax.models.slim_style import (
 )
 from stylejax.nn import fusion as fusions
 from stylejax.pretrained import vgg
-from stylejax.train import stylizer_step
+from stylejax.train import batching, stylizer_step
 from stylejax.train.state import StylizerState
 from stylejax.typing import Features, Image, Key, Metrics, Params
 
@@ -155,21 +154,7 @@ def init(key: Key, config: SlimConfig) -> StylizerState:
     return stylizer_step.first_state(params, fixed=scales, config=config)
 
 
-def calibrate(
-    state: StylizerState, images: Image, styles: Any, *, config: SlimConfig
-) -> StylizerState:
-    """The state with the mean activation of every channel of the judge.
-
-    Args:
-      state: from `init`.
-      images: `b h w 3` in [0, 1], content and style pictures.
-      styles: not looked at.
-      config: the method's configuration.
-
-    Returns:
-      The state.
-    """
-    return state.replace(fixed=channel_means(judge(config), images))
+calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
 def make_train_step(
@@ -198,11 +183,13 @@ def _terms(
     config: SlimConfig,
 ) -> tuple[dict, Image]:
     """The terms of the loss, weights included, and the stylised pictures."""
-    # One pass for what is known at the start: contents, then styles.
-    both = jnp.concatenate([given["content"], given["style"]])
-    slim = encoder(config).apply({"params": params["encoder"]}, both)
-    wide = scaled(feature_fn(both), scales)
-    content, style = _halves(slim)
+    # One pass for what is known at the start.
+    pictures = [given["content"], given["style"]]
+    slim = functools.partial(encoder(config).apply, {"params": params["encoder"]})
+    content, style = batching.apply_together(slim, pictures)
+    wide_content, wide_style = batching.apply_together(
+        lambda x: scaled(feature_fn(x), scales), pictures
+    )
     fused = {
         tap: fusions.adaptive_instance_norm(
             content[tap], fusions.moments(content[tap]), fusions.moments(style[tap])
@@ -211,13 +198,15 @@ def _terms(
     }
     network, variables = decoder(config), {"params": params["decoder"]}
 
-    stylized = network.apply(variables, fused)
-    same = network.apply(variables, content)
+    stylized, same = batching.apply_together(
+        functools.partial(network.apply, variables),
+        [fused, {tap: content[tap] for tap in FUSED}],
+    )
 
     found = scaled(feature_fn(stylized), scales)
-    wide_content, wide_style = _halves(wide)
     deep, goal = wide_content["relu4_1"], fusions.moments(wide_style["relu4_1"])
     wanted = fusions.adaptive_instance_norm(deep, fusions.moments(deep), goal)
+    read = functools.partial(_heads(config).apply, {"params": params["heads"]})
     terms = {
         "content": config.content_weight
         * content_losses.euclidean_distance(found["relu4_1"], wanted).mean(),
@@ -231,18 +220,13 @@ def _terms(
         "reconstruction": config.reconstruction_weight
         * jnp.mean(jnp.abs(same - given["content"])),
         "distillation": config.distillation_weight
-        * _distillation(_heads(config).apply({"params": params["heads"]}, slim), wide),
+        * (
+            _distillation(read(content), wide_content)
+            + _distillation(read(style), wide_style)
+        )
+        / 2,
     }
     return terms, stylized
-
-
-def _halves(maps: Features) -> tuple[Features, Features]:
-    """The maps of the first and of the second half of a batch."""
-    half = next(iter(maps.values())).shape[0] // 2
-    return (
-        {tap: x[:half] for tap, x in maps.items()},
-        {tap: x[half:] for tap, x in maps.items()},
-    )
 
 
 def _distillation(read: Features, wide: Features) -> jax.Array:
@@ -337,50 +321,5 @@ def predict(
     )
 
 
-def stylize(
-    params: Params,
-    content: Image,
-    styles: Sequence[Image],
-    *,
-    config: SlimConfig = DEFAULT_CONFIG,
-    control: StyleControl | None = None,
-) -> Image:
-    """The content painted in the styles, as a control asks for it.
-
-    Args:
-      params: from `painting_params`.
-      content: `b h w 3` in [0, 1], any size.
-      styles: pictures `1 h w 3` in [0, 1], of any sizes.
-      config: the method's configuration.
-      control: what the user asks for.
-
-    Returns:
-      `b h w 3`, float32 in [0, 1].
-
-    Raises:
-      ValueError: no such pictures, or a control that cannot be obeyed.
-    """
-    return fusing.stylize(
-        content,
-        styles,
-        control or StyleControl(),
-        functools.partial(fusing.jitted(encode_style), params, config=config),
-        functools.partial(fusing.jitted(predict), params, config=config),
-    )
-
-
-def sample(params: Params, batch: dict, *, config: SlimConfig) -> dict[str, Image]:
-    """What a sample grid shows, in [0, 1].
-
-    Args:
-      params: from `painting_params`.
-      batch: {"a": contents, "b": styles} `b h w 3` in [0, 1].
-      config: the method's configuration.
-
-    Returns:
-      Dictionary with stylized and reconstructed.
-    """
-    goals = encode_style(params, batch["b"], config=config)
-    return fusing.sample(
-        functools.partial(predict, params, config=config), batch["a"], goals
-    )
+stylize = functools.partial(fusing.stylize, encode_style, predict)
+sample = functools.partial(fusing.sample, encode_style, predict)

@@ -13,7 +13,7 @@ style positions are thinned out (on a grid).
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +22,17 @@ from jaxtyping import Array, Float, Int
 from stylejax.image import resize
 from stylejax.losses import content as content_losses
 from stylejax.losses import style as style_losses
-from stylejax.losses.channel_scale import channel_means, scaled
+from stylejax.losses.channel_scale import scaled
 from stylejax.methods import control as controls
 from stylejax.methods import fusing
 from stylejax.methods.control import StyleControl
 from stylejax.models.adain_decoder import AdaINDecoder
 from stylejax.models.style_attention import StyleAttention, StyleKeys
+from stylejax.models.vgg import MULTIPLES
 from stylejax.nn import attention
 from stylejax.nn import fusion as fusions
 from stylejax.pretrained import vgg
-from stylejax.train import stylizer_step
+from stylejax.train import batching, stylizer_step
 from stylejax.train.state import StylizerState
 from stylejax.typing import Features, Image, Key, Metrics, Params
 
@@ -101,19 +102,7 @@ def judge(config: StyleAttentionConfig) -> Callable[[Image], Features]:
 
 def _width(config: StyleAttentionConfig, tap: str) -> int:
     loaded = vgg.load_cached(config.features)
-    return loaded.width * vgg_multiple(tap)
-
-
-def vgg_multiple(tap: str) -> int:
-    """Channels of a tap in units of the VGG's first block.
-
-    Args:
-      tap: such as "relu3_1".
-
-    Returns:
-      Their number by that of relu1_1.
-    """
-    return {"1": 1, "2": 2, "3": 4, "4": 8, "5": 8}[tap[4]]
+    return loaded.width * MULTIPLES[int(tap[4]) - 1]
 
 
 def level(config: StyleAttentionConfig, tap: str) -> StyleAttention:
@@ -169,21 +158,7 @@ def init(key: Key, config: StyleAttentionConfig) -> StylizerState:
     return stylizer_step.first_state(params, fixed=scales, config=config)
 
 
-def calibrate(
-    state: StylizerState, images: Image, styles: Any, *, config: StyleAttentionConfig
-) -> StylizerState:
-    """The state with the mean activation of every channel on some pictures.
-
-    Args:
-      state: from `init`.
-      images: `b h w 3` in [0, 1], content and style pictures.
-      styles: not looked at.
-      config: the method's configuration.
-
-    Returns:
-      The state.
-    """
-    return state.replace(fixed=channel_means(judge(config), images))
+calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
 def make_train_step(
@@ -211,8 +186,8 @@ def _terms(
     config: StyleAttentionConfig,
 ) -> tuple[dict, Image]:
     """The terms of the loss, weights included, and the stylised pictures."""
-    content, style = (
-        scaled(feature_fn(given[name]), scales) for name in ("content", "style")
+    content, style = batching.apply_together(
+        lambda x: scaled(feature_fn(x), scales), [given["content"], given["style"]]
     )
 
     def painted(content: Features, style: Features) -> Image:
@@ -227,8 +202,9 @@ def _terms(
     stylized = painted(content, style)
     same = painted(content, content)
 
-    found = scaled(feature_fn(stylized), scales)
-    own = scaled(feature_fn(same), scales)
+    found, own = batching.apply_together(
+        lambda x: scaled(feature_fn(x), scales), [stylized, same]
+    )
     terms = {
         "global": config.global_weight
         * sum(
@@ -372,36 +348,8 @@ def _encode(
     return lambda images: scaled(feature_fn(images), params["scales"])
 
 
-def stylize(
-    params: Params,
-    content: Image,
-    styles: Sequence[Image],
-    *,
-    config: StyleAttentionConfig = DEFAULT_CONFIG,
-    control: StyleControl | None = None,
-) -> Image:
-    """The content painted in the styles, as a control asks for it.
-
-    Args:
-      params: from `painting_params`.
-      content: `b h w 3` in [0, 1], any size.
-      styles: pictures `1 h w 3` in [0, 1], of any sizes.
-      config: the method's configuration.
-      control: what the user asks for.
-
-    Returns:
-      `b h w 3`, float32 in [0, 1].
-
-    Raises:
-      ValueError: no such pictures, or a control that cannot be obeyed.
-    """
-    return fusing.stylize(
-        content,
-        styles,
-        control or StyleControl(),
-        functools.partial(fusing.jitted(encode_style), params, config=config),
-        functools.partial(fusing.jitted(predict), params, config=config),
-    )
+stylize = functools.partial(fusing.stylize, encode_style, predict)
+sample = functools.partial(fusing.sample, encode_style, predict)
 
 
 def attention_of(
@@ -451,20 +399,3 @@ def attention_of(
 def _centres(places: Int[Array, " n"], width: int, stride: int) -> Float[Array, "n 2"]:
     grid = jnp.stack([places // width, places % width], axis=-1)
     return (grid + 0.5) * stride - 0.5
-
-
-def sample(params: Params, batch: dict, *, config: StyleAttentionConfig) -> dict:
-    """What a sample grid shows, in [0, 1].
-
-    Args:
-      params: from `painting_params`.
-      batch: {"a": contents, "b": styles} `b h w 3` in [0, 1].
-      config: the method's configuration.
-
-    Returns:
-      Dictionary with stylized and reconstructed (the features as they are, decoded).
-    """
-    goals = encode_style(params, batch["b"], config=config)
-    return fusing.sample(
-        functools.partial(predict, params, config=config), batch["a"], goals
-    )

@@ -12,9 +12,10 @@ import jax
 
 from stylejax import trees
 from stylejax.image import color_jitter
+from stylejax.losses.channel_scale import channel_means
 from stylejax.train import gradients, optim, skipping
 from stylejax.train.state import StylizerState
-from stylejax.typing import Metrics, Params
+from stylejax.typing import Features, Image, Metrics, Params
 
 Terms = Callable[[Params, dict, Any], tuple[dict, Any]]
 """(params, {"content": images, "style": images}, fixed) to (scalar terms, outputs)."""
@@ -46,6 +47,31 @@ def first_state(params: Params, *, fixed: Any, config: Any) -> StylizerState:
     return optim.first_state(
         params, optimizer(config), fixed=fixed, ema_decay=config.ema_decay
     )
+
+
+def calibrate(
+    judge: Callable[[Any], Callable[[Image], Features]],
+    state: StylizerState,
+    images: Image,
+    styles: Any,
+    *,
+    config: Any,
+) -> StylizerState:
+    """The state with the mean activation of every channel of the judge as its scales.
+
+    Methods whose styles change from step to step bind the first argument.
+
+    Args:
+      judge: configuration to the network whose features are compared.
+      state: from the method's `init`.
+      images: `b h w 3` in [0, 1], content and style pictures.
+      styles: of the whole training; only methods with fixed styles look at them.
+      config: of the method.
+
+    Returns:
+      The state; a channel that is never active counts as a tenth of its layer's mean.
+    """
+    return state.replace(fixed=channel_means(judge(config), images))
 
 
 def make(

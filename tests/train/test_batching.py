@@ -40,3 +40,18 @@ def test_a_sharded_batch_moves_nowhere():
     text = fn.lower(*batches).compile().as_text()
     assert not any(word in text for word in ("all-gather", "all-to-all", "permute("))
     np.testing.assert_array_equal(fn(*batches)[1], 4.0)
+
+
+def test_maps_by_name_go_in_and_come_out():
+    batches = [{"a": jnp.full((2, 3), i), "b": jnp.full((2, 1), i)} for i in (1.0, 2.0)]
+    seen = []
+
+    def fn(maps):
+        seen.append(maps["a"].shape)
+        return {"sum": maps["a"] + maps["b"], "b": maps["b"]}
+
+    found = apply_together(fn, batches)
+    assert seen == [(4, 3)]
+    for i, maps in enumerate(found, start=1):
+        np.testing.assert_array_equal(maps["sum"], np.full((2, 3), 2.0 * i))
+        assert maps["b"].shape == (2, 1)
