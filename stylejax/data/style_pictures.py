@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stylejax.data.bad_images import Subset
 from stylejax.data.sources import (
     ArraySource,
     FolderSource,
@@ -40,22 +41,6 @@ class JoinedSource:
             raise IndexError(f"expected an index below {len(self)}, got {index}")
         which = bisect.bisect_right(self._ends, index)
         return self._sources[which][index - (self._ends[which - 1] if which else 0)]
-
-
-class SubsetSource:
-    """Some pictures of a source, in a given order; a picture may come several times."""
-
-    def __init__(self, source: Pictures, indices: Sequence[int]):
-        self._source, self._indices = source, list(indices)
-        names = getattr(source, "names", None)
-        self.names = [names[i] for i in self._indices] if names else []
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """The picture: float32 `h w 3` in [0, 1]."""
-        return self._source[self._indices[index]]
 
 
 def read_list(path: str | os.PathLike) -> list[str]:
@@ -124,9 +109,9 @@ def load(pictures: StylePictures) -> TwoDomainDataset:
     folders = ",".join(Path(x).name for x in (pictures.content, pictures.style))
     return TwoDomainDataset(
         name=f"styles:{folders},textures={pictures.textures}",
-        train_a=SubsetSource(contents, _kept(contents, held_out)),
+        train_a=Subset(contents, _kept(contents, held_out)),
         train_b=JoinedSource(
-            [SubsetSource(styles, painted), TextureSource(pictures.textures)]
+            [Subset(styles, painted), TextureSource(pictures.textures)]
         ),
         test_a=_tests(tests, held_out),
         test_b=_tests(styles, held_out),
@@ -151,7 +136,7 @@ def _kept(source: FolderSource, held_out: Sequence[str]) -> list[int]:
 
 def _tests(source: FolderSource, held_out: Sequence[str]) -> Pictures:
     chosen = [i for i in range(len(source)) if _is(source, i, held_out)]
-    return SubsetSource(source, chosen) if chosen else ArraySource([])
+    return Subset(source, chosen) if chosen else ArraySource([])
 
 
 def _is(source: FolderSource, index: int, names: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from stylejax.data import style_pictures
 from stylejax.data.sources import ArraySource
-from stylejax.data.style_pictures import JoinedSource, StylePictures, SubsetSource
+from stylejax.data.style_pictures import JoinedSource, StylePictures
 from stylejax.image import files
 
 
@@ -52,7 +52,7 @@ def test_mistakes_are_named(folders):
         )
 
 
-def test_joined_and_partial_sources(generator):
+def test_joined_sources(generator):
     x = generator.random((3, 4, 4, 3)).astype(np.float32)
     first, second = ArraySource(x, names="abc"), ArraySource(x[::-1], names="def")
     both = JoinedSource([first, second])
@@ -60,7 +60,4 @@ def test_joined_and_partial_sources(generator):
     np.testing.assert_array_equal(both[3], x[2])
     with pytest.raises(IndexError, match="below 6"):
         both[6]
-    some = SubsetSource(both, [4, 0, 4])
-    assert some.names == ["e", "a", "e"]
-    np.testing.assert_array_equal(some[2], x[1])
     assert len(JoinedSource([])) == 0

@@ -99,3 +99,28 @@ def test_mirroring_does_not_depend_on_the_place(coordinates):
         if not np.array_equal(a, b)
     ]
     assert set(places) == {(y, x) for y in range(3) for x in range(6)}
+
+
+def test_random_scales_lie_between_the_whole_and_the_crop(generator):
+    image = generator.random((60, 90, 3)).astype(np.float32)
+    sides = []
+    for seed in range(200):
+        found = transforms.random_scaled(
+            np.random.default_rng(seed), image, image_size=15
+        )
+        assert min(found.shape[:2]) >= 15
+        assert found.shape[1] / found.shape[0] == pytest.approx(1.5, abs=0.1)
+        sides.append(found.shape[0])
+    assert min(sides) <= 16
+    assert max(sides) >= 58
+    # Small and large squares alike on a logarithmic scale: half show over 30 px.
+    assert 0.4 < np.mean(np.array(sides) < 30) < 0.6
+
+
+def test_random_scale_keeps_small_pictures_and_shrinks_large_ones(generator):
+    image = generator.random((60, 90, 3)).astype(np.float32)
+    for load_size, height in ((100, 60), (40, 40)):
+        found = transforms.prepare(
+            image, preprocess="random_scale", image_size=16, load_size=load_size
+        )
+        assert found.shape[0] == height
