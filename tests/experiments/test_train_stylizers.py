@@ -13,7 +13,8 @@ SCRIPTS = ["adain", "feedforward", "slim", "style_attention"]
 CHECK = """
 import sys
 from absl import flags
-from experiments import train_{name} as script
+import experiments.train_{name}
+from stylejax.cli import style_training as script
 from stylejax.cli.flags import config_from_flags
 flags.FLAGS(["train", "--workdir=w", "--flagfile={path}"])
 for kind in (script.RunConfig, script.StylePictures, script.PipelineConfig):
