@@ -12,13 +12,14 @@ import jax
 import numpy as np
 import tqdm
 
-from stylejax import stylization
+from stylejax import stylization, stylizers
 from stylejax.cli import account, jobs, stylize_files
 from stylejax.cli.messages import UsageError
 from stylejax.image import files, masks
 from stylejax.image.resize import fit_longer_side
 from stylejax.methods import gatys
 from stylejax.methods.control import StyleControl
+from stylejax.stylizers import Stylizer
 
 USAGE = "stylejax stylize CONTENT… --style=PICTURE [--style=…] [--out=DIR_OR_FILE]"
 
@@ -112,6 +113,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     # What is wrong with flags, files and folders is said before anything is painted.
     keep = given.get(options.keep)
     _control(options, _laid_over(given, options), keep).check(len(styles))
+    model = _model(options)
     stems = _check_files(planned, options)
     began = time.monotonic()
     done, skipped = [], []
@@ -136,6 +138,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
             control=_control(options, found, keep),
             options=options,
             snapshots=stems.get(job.source),
+            model=model,
         )
         done.append(entry)
     for entry in skipped:
@@ -170,7 +173,7 @@ def _check_flags(options: Options, arguments: Sequence[str]) -> None:
         raise UsageError("--checkpoint belongs to trained networks; set --method")
     if options.method != "gatys" and (options.explain or options.snapshots):
         raise UsageError(
-            f"--explain and --snapshots belong to gatys; drop them with"
+            "--explain and --snapshots belong to gatys; drop them with"
             f" --method={options.method}"
         )
     if options.size < 0:
@@ -236,9 +239,22 @@ def _process(
     control: StyleControl,
     options: Options,
     snapshots: Path | None,
+    model: Stylizer | None,
 ) -> dict[str, Any]:
     """What is reported of one picture, once it is painted and written."""
-    painted = _paint(content, styles, control, options, job, snapshots)
+    if model is None:
+        painted = _paint(content, styles, control, options, job, snapshots)
+    else:
+        painted = np.asarray(
+            stylization.stylize(
+                content,
+                styles,
+                control=control,
+                method=options.method,
+                checkpoint=model,
+                size=options.size or None,
+            )
+        )
     entry = stylize_files.write(job, painted, profile)
     if options.explain:
         entry |= account.explain(
@@ -272,6 +288,13 @@ def _control(options: Options, found: Any, keep: Any) -> StyleControl:
     )
 
 
+def _model(options: Options) -> Stylizer | None:
+    """The trained network, read once for all pictures; None for gatys."""
+    if options.method == "gatys":
+        return None
+    return stylizers.load(options.checkpoint or options.method)
+
+
 def _config(options: Options) -> gatys.GatysConfig:
     config = gatys.config_for(options.features)
     config = dataclasses.replace(config, optimizer=options.optimizer)
@@ -288,18 +311,6 @@ def _paint(
     job: jobs.Job,
     snapshots: Path | None,
 ) -> np.ndarray:
-    if options.method != "gatys":
-        return np.asarray(
-            stylization.stylize(
-                content,
-                styles,
-                control=control,
-                method=options.method,
-                checkpoint=options.checkpoint,
-                size=options.size or None,
-                seed=options.seed,
-            )
-        )
     config = _config(options)
     quiet = options.json or options.out == stylize_files.PIPE
     with contextlib.closing(

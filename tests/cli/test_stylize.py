@@ -5,12 +5,16 @@ import io
 import json
 import types
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from stylejax import stylizers
 from stylejax.cli import main, stylize
 from stylejax.image import files
+from stylejax.methods import slim
+from tests.methods.tiny_networks import CONFIGS, save_vgg
 
 GOOD = ["in/a.png", "--style=style.png"]
 
@@ -313,3 +317,53 @@ def test_masks_of_other_proportions_are_said_to_be_stretched(folder, capsys):
     found = capsys.readouterr()
     assert "note:" not in found.err
     assert "1 picture in stylized" in found.out
+
+
+@pytest.fixture
+def network(folder):
+    """A file of a small untrained slim network."""
+    config = dataclasses.replace(CONFIGS["slim"], features=save_vgg(folder))
+    params = slim.painting_params(slim.init(jax.random.key(0), config))
+    model = stylizers.Stylizer("slim", config, params)
+    return model.save(folder / "slim.safetensors", dtype="float32")
+
+
+def test_a_trained_network_paints_a_folder_and_is_read_once(
+    folder, network, monkeypatch
+):
+    loads = []
+
+    def load(name):
+        loads.append(name)
+        return stylizers.load(name)
+
+    trained = ["--method=slim", f"--checkpoint={network}", "--size=0", "--out=out"]
+    monkeypatch.setattr(stylize, "stylizers", types.SimpleNamespace(load=load))
+    assert status("in", "--style=style.png", *trained) == 0
+    assert files.read("out/a.png").shape == (20, 30, 3)
+    assert files.read("out/deep/b.jpg").shape == (26, 18, 3)
+    assert len(loads) == 1
+    expected = stylizers.load(network).stylize(
+        files.read("in/a.png")[None], [files.read("style.png")[None]]
+    )
+    assert np.abs(files.read("out/a.png") - expected[0]).max() < 0.005
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--method=slim", "--checkpoint=none.safetensors"], "none.safetensors"),
+        (["--method=slim", "--checkpoint=oil"], "no shipped checkpoint is called"),
+        (["--method=slim", "--explain"], "belong to gatys"),
+        (["--checkpoint=slim.safetensors"], "belongs to trained networks"),
+        (["--method=adain", "--checkpoint=slim.safetensors"], "method 'adain'"),
+    ],
+)
+def test_mistakes_with_trained_networks_are_one_line(
+    folder, network, capsys, flags, text
+):
+    assert status(*GOOD, *flags) == 2
+    captured = capsys.readouterr()
+    assert text in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (folder / "stylized" / "a.png").exists()
