@@ -21,6 +21,7 @@ from stylejax.train import checkpoint
 from stylejax.typing import Image, Params
 
 FORMAT = "stylejax-translator-1"
+STYLIZER_FORMAT = "stylejax-stylizer-1"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,7 +177,7 @@ def _jitted_predict(method: str) -> Callable[..., jax.Array]:
 
 def _load_file(path: Path) -> Translator:
     params, metadata = safetensors_io.load_params(path)
-    if metadata.get("format") == "stylejax-stylizer-1":
+    if metadata.get("format") == STYLIZER_FORMAT:
         raise ValueError(
             f"{str(path)!r} paints and does not translate; load it with"
             " stylejax.stylizers.load, or name it in stylejax.stylize"

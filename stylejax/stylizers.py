@@ -16,7 +16,7 @@ from stylejax.pretrained import registry, safetensors_io
 from stylejax.train import checkpoint
 from stylejax.typing import Image, Params
 
-FORMAT = "stylejax-stylizer-1"
+FORMAT = api.STYLIZER_FORMAT
 PAINTERS: dict[str, Any] = LEARNED | FIXED
 
 

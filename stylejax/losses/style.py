@@ -22,7 +22,7 @@ from stylejax.losses.weighting import (
     positions,
     weighted_quantiles,
 )
-from stylejax.typing import Key, PerExample
+from stylejax.typing import Features, Key, PerExample
 
 GRAM_NORMALIZATIONS = ("positions_channels", "positions")
 _EPSILON = 1e-5
@@ -159,6 +159,31 @@ def moments_distance(statistic: tuple, target: tuple) -> PerExample:
     return sum(
         (jnp.mean(jnp.square(x - y), axis=1) for x, y in pairs), start=jnp.zeros(())
     )
+
+
+def moments_loss(features: Features, target: Features) -> PerExample:
+    """The `moments_distance` of feature maps, summed over the layers of a style.
+
+    Args:
+      features: maps (b, h, w, c) by layer; all layers of `target`.
+      target: maps (b, h', w', c) or (1, h', w', c) of the style.
+
+    Returns:
+      (b,), float32. Not reduced over the batch.
+
+    Example:
+      >>> maps = {"a": jnp.zeros((1, 2, 2, 3)), "b": jnp.zeros((1, 1, 1, 2))}
+      >>> moments_loss(maps, {name: x + 2.0 for name, x in maps.items()}).tolist()
+      [8.0]
+
+    Reference:
+      Huang and Belongie 2017, equation 13.
+    """
+    values = [
+        moments_distance(moments(features[tap]), moments(x))
+        for tap, x in target.items()
+    ]
+    return sum(values[1:], start=values[0])
 
 
 def random_directions(key: Key, channels: int, *, count: int) -> Float[Array, "c d"]:

@@ -158,12 +158,7 @@ def _terms(
     found = scaled(feature_fn(stylized), scales)
     distances = {
         "content": content_losses.euclidean_distance(found["relu4_1"], fused),
-        "style": sum(
-            style_losses.moments_distance(
-                style_losses.moments(found[tap]), style_losses.moments(style[tap])
-            )
-            for tap in TAPS
-        ),
+        "style": style_losses.moments_loss(found, style),
     }
     weights = {"content": config.content_weight, "style": config.style_weight}
     if config.reconstruction_weight:

@@ -49,7 +49,7 @@ class AutoencoderConfig:
     # Losses.
     reconstruction_weight: float = 10.0  # L1 of a picture rendered in its own style
     cycle_weight: float = 5.0  # L1 of a picture there and back
-    latent_weight: float = 1.0  # squared distance of the vector there and back
+    latent_weight: float = 1.0  # of the vector there and back, relative to its size
     critic_weight: float = 1.0  # of the critic, turned around
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
@@ -167,14 +167,16 @@ def _terms(
     logits = apply("critic", _turned(latent))
     read = apply("style", images)
 
-    scale = jax.lax.stop_gradient(jnp.mean(jnp.var(latent, axis=0))) + 1e-3
     known = jax.lax.stop_gradient(latent)
+    # Each vector by its own size, so that parts of a batch make no difference.
+    missed = jnp.mean(jnp.square(again - known), axis=1)
+    moved = missed / (jnp.mean(jnp.square(known), axis=1) + 1e-3)
     guessed = optax.softmax_cross_entropy_with_integer_labels(logits, domain)
     seen = jnp.square(read - jax.lax.stop_gradient(own))
     return {
         "reconstruction": config.reconstruction_weight * _l1(same, images),
         "cycle": config.cycle_weight * _l1(cycled, images),
-        "latent": config.latent_weight * jnp.mean(jnp.square(again - known)) / scale,
+        "latent": config.latent_weight * jnp.mean(moved),
         "critic": config.critic_weight * jnp.mean(guessed),
         "style": config.style_weight * jnp.mean(seen),
     }, swapped

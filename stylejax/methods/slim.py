@@ -211,12 +211,7 @@ def _terms(
         "content": config.content_weight
         * content_losses.euclidean_distance(found["relu4_1"], wanted).mean(),
         "style": config.style_weight
-        * sum(
-            style_losses.moments_distance(
-                style_losses.moments(found[tap]), style_losses.moments(wide_style[tap])
-            ).mean()
-            for tap in TAPS
-        ),
+        * style_losses.moments_loss(found, wide_style).mean(),
         "reconstruction": config.reconstruction_weight
         * jnp.mean(jnp.abs(same - given["content"])),
         "distillation": config.distillation_weight

@@ -206,13 +206,7 @@ def _terms(
         lambda x: scaled(feature_fn(x), scales), [stylized, same]
     )
     terms = {
-        "global": config.global_weight
-        * sum(
-            style_losses.moments_distance(
-                style_losses.moments(found[tap]), style_losses.moments(style[tap])
-            ).mean()
-            for tap in TAPS
-        ),
+        "global": config.global_weight * style_losses.moments_loss(found, style).mean(),
         "local": config.local_weight
         * sum(
             content_losses.euclidean_distance(

@@ -10,7 +10,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -54,7 +54,7 @@ class LoopConfig:
     checkpoint_every: int = 1000
     max_to_keep: int = 3
     max_skipped_in_a_row: int = 20
-    resume: str = "auto"
+    resume: Literal["auto", "no", "must"] = "auto"
 
 
 MAY_DIFFER = {field.name for field in dataclasses.fields(LoopConfig)} | {"workdir"}

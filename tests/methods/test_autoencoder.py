@@ -15,6 +15,7 @@ from stylejax.methods.autoencoder import AutoencoderConfig
 from stylejax.train.loop import LoopConfig
 from stylejax.train.writers import Writer
 from stylejax.training import fit
+from stylejax.warm_start import warm_start
 
 CONFIG = AutoencoderConfig(latent_size=5, style_size=3, width=8, image_size=16)
 KEY = jax.random.key(0)
@@ -59,6 +60,41 @@ def test_a_style_picture_renders_in_its_style(generator):
         )
 
 
+def test_the_terms_are_those_of_the_text():
+    state, given = autoencoder.init(KEY, CONFIG), batch()
+    terms, swapped = autoencoder._terms(state.params, *given.values(), CONFIG)
+    kept = autoencoder.generator_params(state, use_ema=False)
+    images = np.concatenate([given["a"], given["b"]])
+    latent, same, other, cycled, again = [], [], [], [], []
+    for side, own, far in (("a", "A", "B"), ("b", "B", "A")):
+        z = autoencoder.encode(kept, given[side], config=CONFIG)
+        moved = autoencoder.render(kept, z, far, config=CONFIG)
+        back = autoencoder.encode(kept, moved, config=CONFIG)
+        latent.append(z)
+        again.append(back)
+        other.append(moved)
+        same.append(autoencoder.render(kept, z, own, config=CONFIG))
+        cycled.append(autoencoder.render(kept, back, own, config=CONFIG))
+    latent, again = np.concatenate(latent), np.concatenate(again)
+    np.testing.assert_allclose(swapped, np.concatenate(other), atol=1e-5)
+    logits = autoencoder.networks(CONFIG)["critic"].apply(
+        {"params": state.params["critic"]}, latent
+    )
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    read = autoencoder.style_of(kept, jnp.asarray(images), config=CONFIG)
+    vectors = np.repeat(np.asarray(kept["domains"]["vectors"]), 2, axis=0)
+    size = np.square(latent).mean(1) + 1e-3
+    expected = {
+        "reconstruction": 10 * np.abs(np.concatenate(same) - images).mean(),
+        "cycle": 5 * np.abs(np.concatenate(cycled) - images).mean(),
+        "latent": (np.square(again - latent).mean(1) / size).mean(),
+        "critic": -np.log(shares[np.arange(4), [0, 0, 1, 1]]).mean(),
+        "style": np.square(read - vectors).mean(),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-3)
+
+
 def test_training_lowers_what_it_should():
     step = jax.jit(autoencoder.make_train_step(CONFIG))
     state, seen = autoencoder.init(KEY, CONFIG), []
@@ -67,6 +103,15 @@ def test_training_lowers_what_it_should():
         seen.append({name: float(x) for name, x in metrics.items()})
     for name in ("reconstruction", "cycle", "style"):
         assert seen[-1][f"loss/{name}"] < 0.8 * seen[0][f"loss/{name}"]
+
+
+def test_parts_of_a_batch_take_the_same_step():
+    state, found = autoencoder.init(KEY, CONFIG), []
+    for parts in (1, 2):
+        config = dataclasses.replace(CONFIG, accumulate_steps=parts)
+        found.append(jax.jit(autoencoder.make_train_step(config))(state, batch(4))[1])
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, atol=1e-6)
 
 
 def test_the_critic_is_turned_around_for_the_encoder_alone():
@@ -129,4 +174,14 @@ def test_a_training_is_loaded_translates_and_begins_another(tmp_path, generator)
     )
     with pytest.raises(ValueError, match="direction"):
         again.translate(pictures[:1], direction="CtoA")
-    fit(data, CONFIG, workdir=tmp_path / "two", init_from=path, **options)
+    fresh = autoencoder.init(jax.random.key(8), CONFIG)
+    begun = warm_start(fresh, path, method="autoencoder")
+    for params in (begun.params, begun.ema_params):
+        np.testing.assert_array_equal(
+            params["decoder"]["head"]["kernel"],
+            model.params["decoder"]["head"]["kernel"],
+        )
+        np.testing.assert_array_equal(
+            params["critic"]["logits"]["kernel"],
+            fresh.params["critic"]["logits"]["kernel"],
+        )

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from stylejax import trees
+from stylejax.image.resize import fit_longer_side
 from stylejax.methods import feedforward
 from stylejax.methods.control import StyleControl
+from tests.methods import by_hand
 from tests.methods.tiny_networks import save_vgg
 
 
@@ -58,6 +60,50 @@ def test_goals_are_the_gram_matrices_of_the_styles(config, state, styles):
     assert float(jnp.abs(goals["relu2_2"][0] - goals["relu2_2"][1]).max()) > 1e-3
     with pytest.raises(ValueError, match="one picture for each of 2 names, got 1"):
         feedforward.calibrate(state, batch()["a"], styles[:1], config=config)
+
+
+def test_the_terms_are_those_of_the_text(config, state, styles):
+    """Each picture against the style it was given; the last row against itself."""
+    params, images = noisy(state.params), batch(3)["a"]
+    choice = jnp.array([1, 2, 0])  # dots, the content itself, waves
+    terms, painted = feedforward._terms(
+        params,
+        {"content": images, "choice": choice},
+        state.fixed,
+        feature_fn=feedforward.judge(config),
+        config=config,
+    )
+    for i, row in enumerate(choice):
+        rows = jnp.eye(3)[row][None]
+        alone = feedforward.generator(config).apply(
+            {"params": params}, images[i : i + 1], rows
+        )
+        np.testing.assert_allclose(painted[i], alone[0], atol=1e-5)
+
+    def maps(x):
+        found, scales = feedforward.judge(config)(x), state.fixed["scales"]
+        return {t: np.asarray(m) / np.asarray(scales[t]) for t, m in found.items()}
+
+    def gram(x):
+        flat = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
+        return flat.T @ flat / len(flat)
+
+    goals = [maps(fit_longer_side(jnp.asarray(s)[None], 24)) for s in styles]
+    found, own = maps(painted), maps(images)
+    style = sum(
+        by_hand.mean_square(gram(found[t][i]), gram(goals[k][t]))
+        for i, k in ((0, 1), (2, 0))
+        for t in feedforward.STYLE_TAPS
+    )
+    tap = feedforward.CONTENT_TAP
+    content = sum(by_hand.mean_square(found[tap][i], own[tap][i]) for i in (0, 2))
+    expected = {
+        "style": 10 * style / 3,
+        "content": content / 3,
+        "reconstruction": 10 * by_hand.mean_difference(painted[1], images[1]) / 3,
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=5e-3)
 
 
 def test_training_lowers_the_loss(config, state):

@@ -11,6 +11,7 @@ from stylejax.methods import control as controls
 from stylejax.methods import style_attention
 from stylejax.methods.control import StyleControl
 from stylejax.nn.norm import instance_norm
+from tests.methods import by_hand
 from tests.methods.tiny_networks import CONFIGS, save_vgg
 
 
@@ -102,3 +103,55 @@ def test_a_style_of_two_halves_is_attended_by_likeness(config):
     to_first = np.asarray(rows)[0].reshape(4, 4, 4, 5)[:, :, [1, 2]].sum((2, 3))
     np.testing.assert_allclose(to_first[[0, 2]], 1.0, atol=1e-3)
     np.testing.assert_allclose(to_first[[1, 3]], 0.0, atol=1e-3)
+
+
+def test_the_terms_are_those_of_the_paper(config):
+    state = style_attention.init(jax.random.key(0), config)
+    content, style = (
+        jax.random.uniform(jax.random.key(i), (2, 16, 16, 3)) for i in (1, 2)
+    )
+    state = style_attention.calibrate(state, content, None, config=config)
+    step = style_attention.make_train_step(config)
+    _, metrics = step(state, {"a": content, "b": style})
+
+    def maps(images):
+        found = style_attention.judge(config)(images)
+        return {t: x / state.fixed[t][None, None, None] for t, x in found.items()}
+
+    def painted(content, style):
+        fused = {
+            t: style_attention.level(config, t).apply(
+                {"params": state.params[t]}, content[t], style[t]
+            )
+            for t in style_attention.FUSED
+        }
+        return style_attention._decode(state.params, fused, config)
+
+    def plain(content, style):
+        """Attention without parameters, one whole matrix."""
+        b, h, w, c = content.shape
+        white = np.asarray(instance_norm(content), np.float64)
+        queries = white.reshape(b, -1, c)
+        keys = np.asarray(instance_norm(style), np.float64).reshape(b, -1, c)
+        rows = np.exp(c**-0.5 * queries @ keys.transpose(0, 2, 1))
+        rows /= rows.sum(-1, keepdims=True)
+        values = np.asarray(style, np.float64).reshape(b, -1, c)
+        mean = rows @ values
+        spread = np.sqrt(np.maximum(rows @ values**2 - mean**2, 1e-6))
+        return (spread * queries + mean).reshape(b, h, w, c)
+
+    c, s = maps(content), maps(style)
+    same = painted(c, c)
+    found, own = maps(painted(c, s)), maps(same)
+    expected = {
+        "global": 10 * by_hand.style_distance(found, s),
+        "local": 3
+        * sum(
+            by_hand.mean_square(found[t], plain(c[t], s[t]))
+            for t in style_attention.FUSED
+        ),
+        "identity": 10 * by_hand.mean_difference(same, content),
+        "identity_features": sum(by_hand.mean_square(own[t], c[t]) for t in c),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[f"loss/{name}"], value, rtol=5e-3)
