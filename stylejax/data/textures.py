@@ -10,22 +10,34 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stylejax.data.cache import ByteLimitedCache
+from stylejax.image import files
+
 KINDS = ("strokes", "hatching", "dots", "cells", "marble", "woodcut")
 
 
 class TextureSource:
-    """Textures by number, float32 `side side 3` in [0, 1].
+    """Textures by number, float32 `side side 3` in [0, 1], in steps of 1 / 255.
 
-    `names` tell the kind. Drawing one takes some ten milliseconds.
+    `names` tell the kind. Drawing one takes a few tenths of a second, so drawn ones
+    are kept, up to `cache_bytes` of them, the least recently used going first.
     """
 
-    def __init__(self, count: int, *, side: int = 256, seed: int = 0):
+    def __init__(
+        self,
+        count: int,
+        *,
+        side: int = 256,
+        seed: int = 0,
+        cache_bytes: int = 256 << 20,
+    ):
         if count < 0 or side < 16:
             raise ValueError(
                 f"expected count of at least 0 and side of at least 16, got {count},"
                 f" {side}"
             )
         self._count, self._side, self._seed = count, side, seed
+        self._cache = ByteLimitedCache(cache_bytes)
         self.names = [f"{KINDS[i % len(KINDS)]}-{i}" for i in range(count)]
 
     def __len__(self) -> int:
@@ -36,8 +48,13 @@ class TextureSource:
         if not -self._count <= index < self._count:
             raise IndexError(f"expected an index below {self._count}, got {index}")
         index %= self._count
-        generator = np.random.default_rng((self._seed, index))
-        return draw(generator, KINDS[index % len(KINDS)], side=self._side)
+        pixels = self._cache.get(index)
+        if pixels is None:
+            generator = np.random.default_rng((self._seed, index))
+            drawn = draw(generator, KINDS[index % len(KINDS)], side=self._side)
+            pixels = np.round(255 * drawn).astype(np.uint8)
+            self._cache.put(index, pixels)
+        return files.as_float(pixels)
 
 
 def draw(generator: np.random.Generator, kind: str, *, side: int) -> np.ndarray:

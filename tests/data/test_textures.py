@@ -30,6 +30,17 @@ def test_a_source_draws_by_number():
         source[7]
 
 
+def test_kept_textures_are_those_drawn_anew_and_are_drawn_once(monkeypatch):
+    kept = textures.TextureSource(3, side=32)
+    fresh = textures.TextureSource(3, side=32, cache_bytes=0)
+    first = kept[1]
+    np.testing.assert_array_equal(first, fresh[1])
+    monkeypatch.setattr(textures, "draw", None)
+    np.testing.assert_array_equal(first, kept[1])
+    with pytest.raises(TypeError):
+        fresh[1]
+
+
 def test_bad_requests_are_refused():
     with pytest.raises(ValueError, match="count of at least 0"):
         textures.TextureSource(-1)
