@@ -12,6 +12,7 @@ import numpy as np
 
 from stylejax.data.cache import ByteLimitedCache
 from stylejax.image import files
+from stylejax.image.color import to_uint8
 
 KINDS = ("strokes", "hatching", "dots", "cells", "marble", "woodcut")
 
@@ -52,7 +53,7 @@ class TextureSource:
         if pixels is None:
             generator = np.random.default_rng((self._seed, index))
             drawn = draw(generator, KINDS[index % len(KINDS)], side=self._side)
-            pixels = np.round(255 * drawn).astype(np.uint8)
+            pixels = to_uint8(drawn)
             self._cache.put(index, pixels)
         return files.as_float(pixels)
 

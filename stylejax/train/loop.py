@@ -10,7 +10,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from stylejax.train import stopping
 from stylejax.train.checkpoint import Checkpointer
 from stylejax.train.progress import Progress, Writer
 from stylejax.train.result import RunResult, write_summary
-from stylejax.train.resume import Run, resume
+from stylejax.train.resume import ResumeChoice, Run, resume
 from stylejax.train.stopping import TrainingStopped
 from stylejax.train.stopwatch import Stopwatch
 
@@ -54,7 +54,7 @@ class LoopConfig:
     checkpoint_every: int = 1000
     max_to_keep: int = 3
     max_skipped_in_a_row: int = 20
-    resume: Literal["auto", "no", "must"] = "auto"
+    resume: ResumeChoice = "auto"
 
 
 MAY_DIFFER = {field.name for field in dataclasses.fields(LoopConfig)} | {"workdir"}

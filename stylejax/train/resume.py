@@ -9,14 +9,14 @@ import json
 import os
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from stylejax import checks
 from stylejax.train import checkpoint_files
 from stylejax.train.checkpoint import Checkpointer
 from stylejax.train.progress import Writer
 
-RESUME_CHOICES = ("auto", "no", "must")
+ResumeChoice = Literal["auto", "no", "must"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def resume(
             configs differ.
         FileNotFoundError: "must" where no checkpoint is.
     """
-    checks.check_choice(choice, choices=RESUME_CHOICES, name="resume")
+    checks.check_choice(choice, choices=get_args(ResumeChoice), name="resume")
     if choice == "no":
         refuse_run(run.workdir)
         run.checkpointer.open()

@@ -50,6 +50,20 @@ def test_a_missing_folder_ends_in_one_line(name):
     assert "--content" in done.stderr
 
 
+def test_resume_does_not_swallow_the_flag_that_follows_it():
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.train_slim", "--workdir=w"]
+        + ["--resume", "--max_minutes=60"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--resume" in done.stderr
+    assert "auto|no|must" in done.stderr
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_say_how_they_are_called(name):
     module = importlib.util.find_spec(f"experiments.train_{name}")

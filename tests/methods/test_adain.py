@@ -28,7 +28,7 @@ def test_the_terms_are_those_of_the_paper(config):
     state = adain.init(jax.random.key(0), config)
     content, style = pictures(1), pictures(2)
     state = adain.calibrate(state, content, None, config=config)
-    step = adain.make_train_step(config)
+    step = jax.jit(adain.make_train_step(config))
     _, metrics = step(state, {"a": content, "b": style})
 
     def maps(images):

@@ -61,7 +61,9 @@ def test_the_terms_are_those_of_the_text(config):
         jax.random.uniform(jax.random.key(i), (2, 16, 16, 3)) for i in (1, 2)
     )
     state = slim.calibrate(state, content, None, config=config)
-    _, metrics = slim.make_train_step(config)(state, {"a": content, "b": style})
+    _, metrics = jax.jit(slim.make_train_step(config))(
+        state, {"a": content, "b": style}
+    )
 
     def wide(images):
         found = slim.judge(config)(images)

@@ -111,7 +111,7 @@ def test_the_terms_are_those_of_the_paper(config):
         jax.random.uniform(jax.random.key(i), (2, 16, 16, 3)) for i in (1, 2)
     )
     state = style_attention.calibrate(state, content, None, config=config)
-    step = style_attention.make_train_step(config)
+    step = jax.jit(style_attention.make_train_step(config))
     _, metrics = step(state, {"a": content, "b": style})
 
     def maps(images):
