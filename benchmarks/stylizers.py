@@ -67,6 +67,7 @@ def main(argv):
     unchanged = judge.style({pair: photos[pair[0]] for pair in judge.pairs})
     print(f"{len(photos)} photographs, {len(paintings)} paintings, {_SIZE.value} px")
     rows = {"gatys": judge.row(painted, unchanged, reference)}
+    sheet(painted, photos, paintings, "gatys")
     for method in _METHODS.value:
         paint = painter(method)
         painted = {
