@@ -12,7 +12,7 @@ import numpy as np
 from stylejax import stylizers
 from stylejax.checks import check_choice, check_image, check_positive
 from stylejax.image import resize
-from stylejax.methods import LEARNED, STYLIZERS
+from stylejax.methods import FIXED, STYLIZERS
 from stylejax.methods.control import StyleControl
 from stylejax.pretrained import registry
 from stylejax.stylizers import Stylizer
@@ -36,7 +36,7 @@ def stylize(
     Args:
         content: one picture (h, w, 3) or several of a size (b, h, w, 3), in [0, 1].
         style: one picture (h, w, 3) or (1, h, w, 3) in [0, 1], or a list of such, of
-            any sizes.
+            any sizes; of feedforward, a name of a style that it knows, or several.
         control: strength, mixture, regions, colours, strokes, what to keep.
         method: a key of `stylejax.methods.STYLIZERS`.
         config: the method's configuration; None takes its defaults.
@@ -61,7 +61,9 @@ def stylize(
     pictures = content[None] if is_single else content
     check_image(pictures, name="content")
     _check_range(pictures, "content")
-    styles = [_one_picture(x, f"style {i}") for i, x in enumerate(_listed(style))]
+    styles = _listed(style)
+    if method not in FIXED:
+        styles = [_one_picture(x, f"style {i}") for i, x in enumerate(styles)]
     pictures = jnp.asarray(pictures, jnp.float32)
     if size is not None:
         check_positive(size, name="size")
@@ -71,7 +73,7 @@ def stylize(
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed: expected a number of 64 bits, got {seed}")
     control = control or StyleControl()
-    if method in LEARNED:
+    if method in stylizers.PAINTERS:
         model = _stylizer(method, checkpoint, config)
         painted = model.stylize(pictures, styles, control=control)
     else:
@@ -111,7 +113,7 @@ def _check_optimized(method: str, checkpoint: Any) -> None:
     if checkpoint != "":
         raise ValueError(
             f"checkpoint: {method} has none, it optimises; expected one of"
-            f" {', '.join(LEARNED)} as the method, or no checkpoint"
+            f" {', '.join(stylizers.PAINTERS)} as the method, or no checkpoint"
         )
 
 

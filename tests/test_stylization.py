@@ -1,14 +1,18 @@
 """`stylejax.stylize`: pictures in, pictures out, whatever their rank and size."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import stylejax
-from stylejax.methods import LEARNED, STYLIZERS
+from stylejax import stylizers
+from stylejax.methods import FIXED, STYLIZERS, feedforward
 from stylejax.pretrained import registry
+from tests.methods.tiny_networks import save_vgg
 
 
 @pytest.fixture
@@ -76,11 +80,32 @@ def test_bad_input_ends_in_one_line(pictures, config):
         stylejax.stylize((content * 255).astype(np.uint8), style, config=config)
 
 
-SHIPPED = [m for m in STYLIZERS if m not in LEARNED or m in registry.names()]
+SHIPPED = [m for m in STYLIZERS if m not in stylizers.PAINTERS or m in registry.names()]
 
 
 @pytest.mark.parametrize("method", SHIPPED)
 def test_every_stylizer_returns_the_content_at_strength_zero(method, pictures):
     control = stylejax.StyleControl(strength=0.0)
-    found = stylejax.stylize(pictures[0], pictures[1], method=method, control=control)
+    style = 0 if method in FIXED else pictures[1]
+    found = stylejax.stylize(pictures[0], style, method=method, control=control)
     np.testing.assert_array_equal(found, pictures[0])
+
+
+def test_styles_of_a_network_that_knows_them_are_names(pictures, tmp_path):
+    config = feedforward.FeedforwardConfig(
+        styles=("waves", "dots"),
+        width=4,
+        num_blocks=1,
+        features=save_vgg(tmp_path, arch="vgg16"),
+    )
+    params = {"generator": feedforward.init(jax.random.key(0), config).params}
+    model = stylizers.Stylizer("feedforward", config, params)
+    paint = functools.partial(
+        stylejax.stylize, pictures[0], method="feedforward", checkpoint=model
+    )
+    np.testing.assert_array_equal(paint("dots"), paint(["dots"]))
+    np.testing.assert_array_equal(paint("dots"), paint(1))
+    with pytest.raises(ValueError, match="knows waves, dots; got 'oil'"):
+        paint("oil")
+    with pytest.raises(ValueError, match="knows waves, dots; got a picture"):
+        paint(pictures[1])

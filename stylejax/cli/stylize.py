@@ -6,82 +6,29 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 import tqdm
 
 from stylejax import stylization, stylizers
-from stylejax.cli import account, jobs, stylize_files
+from stylejax.cli import (
+    account,
+    attention_figures,
+    jobs,
+    stylize_files,
+    stylize_options,
+)
 from stylejax.cli.messages import UsageError
+from stylejax.cli.stylize_options import USAGE, Options, mask_files, style_files
 from stylejax.image import files, masks
 from stylejax.image.resize import fit_longer_side
-from stylejax.methods import gatys
+from stylejax.methods import FIXED, gatys
 from stylejax.methods.control import StyleControl
 from stylejax.stylizers import Stylizer
 
-USAGE = "stylejax stylize CONTENT… --style=PICTURE [--style=…] [--out=DIR_OR_FILE]"
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What `stylejax stylize` can be told.
-
-    Attributes:
-        style: a style picture; repeat the flag for several.
-        style_weight: weight of each style, in their order; none weighs them alike.
-        mask: a picture for each style, white where it paints, in their order.
-        auto_mask: without --mask, regions for the styles: luminance gives the first
-            style the darkest parts, colors gives it the largest cluster of colours.
-        keep: a picture, white where the content stays as it is.
-        strength: 0 returns the content, 1 paints fully.
-        color: style takes the style's colours, luminance keeps the content's,
-            histogram, coral and optimal_transport recolour the style first.
-        stroke_scale: size of the style picture relative to the content's.
-        method: how to paint: gatys optimises, the others are trained networks.
-        checkpoint: of a trained network: a name from `stylejax weights list`, a file or
-            the folder of a training; empty takes the one named after the method.
-        features: of gatys, VGG weights: a name from `stylejax weights list` or a file;
-            style is taken as deep as they reach.
-        size: longer side of the result in pixels; 0 keeps the content's.
-        num_iterations: of gatys, steps at each scale; 0 takes its own number.
-        optimizer: of gatys, lbfgs or adam.
-        out: folder of the results; with one content also a picture's name, or - for
-            PNG on standard output.
-        force: replace files that are there.
-        explain: of gatys, draw beside each result which style and which layer pull
-            where.
-        snapshots: of gatys, folder for the picture as it is after every 25 steps;
-            empty: none.
-        on_bad_image: error stops at a picture that cannot be read, skip leaves it out.
-        json: print what was done as JSON.
-        seed: of whatever the method draws.
-    """
-
-    style: tuple[str, ...] = ()
-    style_weight: tuple[float, ...] = ()
-    mask: tuple[str, ...] = ()
-    auto_mask: Literal["none", "luminance", "colors"] = "none"
-    keep: str = ""
-    strength: float = 1.0
-    color: Literal["style", "luminance", "histogram", "coral", "optimal_transport"] = (
-        "style"
-    )
-    stroke_scale: float = 1.0
-    method: Literal["gatys", "slim", "adain", "style_attention"] = "gatys"
-    checkpoint: str = ""
-    features: str = "vgg16"
-    size: int = 512
-    num_iterations: int = 0
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
-    out: str = "stylized"
-    force: bool = False
-    explain: bool = False
-    snapshots: str = ""
-    on_bad_image: Literal["error", "skip"] = "error"
-    json: bool = False
-    seed: int = 0
+__all__ = ["USAGE", "Options", "run"]
 
 
 def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
@@ -100,16 +47,17 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         ValueError: a broken picture, or a control that cannot be obeyed.
         FileNotFoundError: a picture that is not there.
     """
-    _check_flags(options, arguments)
+    stylize_options.check(options, arguments)
     planned = stylize_files.plan(
         arguments,
         out=options.out,
-        pictures=[*options.style, *_mask_files(options)],
+        pictures=[*style_files(options), *mask_files(options)],
         has_account=options.explain,
         force=options.force,
     )
-    styles = [files.read(path) for path in options.style]
-    given = {path: stylize_files.read_mask(path) for path in _mask_files(options)}
+    styles = [files.read(path) for path in style_files(options)]
+    styles = styles or list(options.style)
+    given = {path: stylize_files.read_mask(path) for path in mask_files(options)}
     # What is wrong with flags, files and folders is said before anything is painted.
     keep = given.get(options.keep)
     _control(options, _laid_over(given, options), keep).check(len(styles))
@@ -160,32 +108,6 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _check_flags(options: Options, arguments: Sequence[str]) -> None:
-    if not arguments:
-        raise UsageError(f"expected pictures to paint; usage: {USAGE}")
-    if not options.style:
-        raise UsageError("expected --style=PICTURE, got none")
-    if options.mask and options.auto_mask != "none":
-        raise UsageError("expected --mask or --auto_mask, got both; drop one")
-    if options.out == stylize_files.PIPE and (options.json or options.explain):
-        raise UsageError("--out=- writes the picture alone; drop --json, --explain")
-    if options.method == "gatys" and options.checkpoint:
-        raise UsageError("--checkpoint belongs to trained networks; set --method")
-    if options.method != "gatys" and (options.explain or options.snapshots):
-        raise UsageError(
-            "--explain and --snapshots belong to gatys; drop them with"
-            f" --method={options.method}"
-        )
-    if options.size < 0:
-        raise UsageError(
-            f"size: expected pixels, or 0 for the content's, got {options.size}"
-        )
-
-
-def _mask_files(options: Options) -> list[str]:
-    return [*options.mask, *([options.keep] if options.keep else [])]
-
-
 def _laid_over(given: dict[str, np.ndarray], options: Options) -> np.ndarray | None:
     return stylize_files.stacked([given[path] for path in options.mask])
 
@@ -234,7 +156,7 @@ def _process(
     job: jobs.Job,
     content: np.ndarray,
     profile: bytes | None,
-    styles: list[np.ndarray],
+    styles: list[Any],
     *,
     control: StyleControl,
     options: Options,
@@ -257,15 +179,12 @@ def _process(
         )
     entry = stylize_files.write(job, painted, profile)
     if options.explain:
-        entry |= account.explain(
-            painted,
-            content,
-            styles,
-            control,
-            _config(options),
-            job.target,
-            names=stylize_files.style_names(options.style),
-        )
+        names = stylize_files.style_names(options.style)
+        given = (painted, content, styles, control)
+        if model is None:
+            entry |= account.explain(*given, _config(options), job.target, names=names)
+        else:
+            entry |= attention_figures.explain(*given, model, job.target, names=names)
     return entry
 
 
@@ -292,7 +211,11 @@ def _model(options: Options) -> Stylizer | None:
     """The trained network, read once for all pictures; None for gatys."""
     if options.method == "gatys":
         return None
-    return stylizers.load(options.checkpoint or options.method)
+    model = stylizers.load(options.checkpoint or options.method)
+    if options.method in FIXED and model.method == options.method:
+        for name in options.style:
+            FIXED[options.method].row_of(name, model.config)
+    return model
 
 
 def _config(options: Options) -> gatys.GatysConfig:

@@ -1,8 +1,8 @@
 """One file per method, and the dictionaries from a method's name to its module.
 
-`METHODS` are trained translators between two domains; `STYLIZERS` paint any content in
-any style: `LEARNED` ones with trained networks, the others by optimisation. `FIXED`
-networks paint in the styles they were trained on.
+`METHODS` are trained translators between two domains; `STYLIZERS` paint any content:
+`LEARNED` ones in any style with trained networks, `FIXED` ones in the styles that they
+were trained on, the others by optimisation.
 """
 
 from stylejax.methods import (
@@ -18,6 +18,6 @@ from stylejax.methods import (
 METHODS = {"autoencoder": autoencoder, "cyclegan": cyclegan}
 LEARNED = {"adain": adain, "slim": slim, "style_attention": style_attention}
 FIXED = {"feedforward": feedforward}
-STYLIZERS = {"gatys": gatys} | LEARNED
+STYLIZERS = {"gatys": gatys} | LEARNED | FIXED
 TRAINED = METHODS | LEARNED | FIXED
 """What `stylejax.fit` trains."""

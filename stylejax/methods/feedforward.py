@@ -395,12 +395,13 @@ def row_of(style: str | int, config: FeedforwardConfig) -> int:
     Raises:
       ValueError: there is no such style.
     """
-    if style in config.styles:
+    if isinstance(style, str) and style in config.styles:
         return config.styles.index(style)
     if isinstance(style, int) and 0 <= style < len(config.styles):
         return style
+    given = repr(style) if isinstance(style, str | int) else "a picture"
     raise ValueError(
-        f"style: this network knows {', '.join(config.styles)}; got {style!r}"
+        f"style: this network knows {', '.join(config.styles)}; got {given}"
     )
 
 

@@ -6,7 +6,9 @@
 
 The content encoder normalises every map, which takes away what a style changes most,
 and keeps where things are; the style encoder does the opposite. The decoder grows the
-content vector to a picture and lets the style choose gains and shifts of its norms.
+content vector to a picture and lets the style choose gains and shifts of its norms. It
+adds a learnt map at every size, always the same: a texture that stands still need not be
+grown from the vector.
 """
 
 from typing import Any
@@ -131,7 +133,11 @@ class LatentDecoder(nn.Module):
             enlarge = NearestConv(
                 features, dtype=self.dtype, kernel_init=he_init, name=f"up{i}"
             )
-            y = nn.relu(self._styled(enlarge(y), style, f"style{i}"))
+            y = enlarge(y)
+            place = self.param(
+                f"place{i}", nn.initializers.normal(0.1), (1, *y.shape[1:])
+            )
+            y = nn.relu(self._styled(y + place.astype(y.dtype), style, f"style{i}"))
         shared = {"dtype": self.dtype, "name": "head"}
         y = Conv(3, 3, padding=1, padding_mode="reflect", **shared)(y)
         return nn.sigmoid(y.astype(jnp.float32))

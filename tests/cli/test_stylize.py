@@ -13,7 +13,8 @@ from PIL import Image, ImageCms
 from stylejax import stylizers
 from stylejax.cli import main, stylize
 from stylejax.image import files
-from stylejax.methods import slim
+from stylejax.methods import feedforward, slim, style_attention
+from stylejax.methods.control import StyleControl
 from tests.methods.tiny_networks import CONFIGS, save_vgg
 
 GOOD = ["in/a.png", "--style=style.png"]
@@ -354,7 +355,8 @@ def test_a_trained_network_paints_a_folder_and_is_read_once(
     [
         (["--method=slim", "--checkpoint=none.safetensors"], "none.safetensors"),
         (["--method=slim", "--checkpoint=oil"], "no shipped checkpoint is called"),
-        (["--method=slim", "--explain"], "belong to gatys"),
+        (["--method=slim", "--explain"], "belongs to gatys and style_attention"),
+        (["--method=slim", "--snapshots=way"], "belongs to gatys"),
         (["--checkpoint=slim.safetensors"], "belongs to trained networks"),
         (["--method=adain", "--checkpoint=slim.safetensors"], "method 'adain'"),
     ],
@@ -367,3 +369,53 @@ def test_mistakes_with_trained_networks_are_one_line(
     assert text in captured.err
     assert captured.err.count("\n") == 1
     assert not (folder / "stylized" / "a.png").exists()
+
+
+@pytest.fixture
+def named_network(folder):
+    """A file of a small untrained network that knows two styles by name."""
+    config = feedforward.FeedforwardConfig(
+        styles=("waves", "dots"),
+        width=4,
+        num_blocks=1,
+        features=save_vgg(folder, arch="vgg16"),
+    )
+    params = feedforward.init(jax.random.key(0), config).params
+    spread = np.random.default_rng(3)
+    params = jax.tree.map(lambda x: x + spread.normal(0, 0.3, x.shape), params)
+    model = stylizers.Stylizer("feedforward", config, {"generator": params})
+    return model.save(folder / "named.safetensors", dtype="float32")
+
+
+def test_styles_are_names_where_the_network_knows_them(folder, named_network):
+    command = ["in/a.png", "--method=feedforward", f"--checkpoint={named_network}"]
+    names = ["--style=waves", "--style=dots", "--style_weight=3", "--style_weight=1"]
+    assert status(*command, *names, "--size=0", "--out=mixed.png") == 0
+    content, model = files.read("in/a.png")[None], stylizers.load(named_network)
+    control = StyleControl(style_weights=(3.0, 1.0))
+    mixed = model.stylize(content, ["waves", "dots"], control=control)
+    assert np.abs(files.read("mixed.png") - mixed[0]).max() < 0.005
+    single = model.stylize(content, ["waves"])
+    assert np.abs(single - mixed).max() > 0.02
+
+
+def test_an_unknown_name_is_said_before_anything_is_painted(
+    folder, named_network, capsys
+):
+    command = ["in", "--method=feedforward", f"--checkpoint={named_network}"]
+    assert status(*command, "--style=style.png") == 2
+    assert "knows waves, dots; got 'style.png'" in capsys.readouterr().err
+    assert not (folder / "stylized").exists()
+
+
+def test_attention_is_drawn_beside_the_picture(folder, capsys):
+    config = dataclasses.replace(CONFIGS["style_attention"], features=save_vgg(folder))
+    state = style_attention.init(jax.random.key(0), config)
+    params = style_attention.painting_params(state)
+    model = stylizers.Stylizer("style_attention", config, params)
+    path = model.save(folder / "attention.safetensors", dtype="float32")
+    command = [*GOOD, "--method=style_attention", f"--checkpoint={path}", "--size=0"]
+    assert status(*command, "--explain", "--json", "--out=out") == 0
+    (entry,) = json.loads(capsys.readouterr().out)["stylized"]
+    assert entry["row_sum_error"] < 1e-5
+    assert files.read(entry["account"]).std() > 0.05

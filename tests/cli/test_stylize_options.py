@@ -1,0 +1,33 @@
+"""What goes together among the flags of `stylejax stylize`."""
+
+import pytest
+
+from stylejax.cli import stylize_options
+from stylejax.cli.messages import UsageError
+from stylejax.cli.stylize_options import Options
+
+
+@pytest.mark.parametrize(
+    ("method", "is_drawn"),
+    [
+        ("gatys", True),
+        ("style_attention", True),
+        ("slim", False),
+        ("feedforward", False),
+    ],
+)
+def test_only_some_methods_draw_how_a_picture_came_about(method, is_drawn):
+    options = Options(style=("a.png",), method=method, explain=True)
+    if is_drawn:
+        stylize_options.check(options, ["b.png"])
+    else:
+        with pytest.raises(UsageError, match=f"drop it with --method={method}"):
+            stylize_options.check(options, ["b.png"])
+
+
+def test_styles_are_files_unless_the_network_knows_them_by_name():
+    options = Options(style=("a.png", "b.png"), mask=("m.png",), keep="k.png")
+    assert stylize_options.style_files(options) == ["a.png", "b.png"]
+    assert stylize_options.mask_files(options) == ["m.png", "k.png"]
+    named = Options(style=("waves",), method="feedforward")
+    assert stylize_options.style_files(named) == []
