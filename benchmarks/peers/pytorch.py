@@ -7,6 +7,7 @@ inference mode, discriminators frozen while the generators learn.
 
 import contextlib
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.peers import material
+from benchmarks.peers import torch_stylizers as stylizers
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "goldens"))
 import reference_cyclegan  # noqa: E402
@@ -192,6 +194,38 @@ class Attribution(Generator):
         return {"gradient": _to_numpy(self.y)[0]}
 
 
+class Painter(_Case):
+    """A learned stylising network: content and style to the painted picture."""
+
+    def __init__(self, arrays, options):
+        super().__init__(arrays, options)
+        kind = options["kind"]
+        encoder, decoder = (
+            material.below(arrays, f"{kind}/{n}") for n in ("encoder", "decoder")
+        )
+        if kind == "slim":
+            networks = stylizers.SlimEncoder(encoder), stylizers.SlimDecoder(decoder)
+        else:
+            scales = np.ones(512, np.float32)
+            networks = (
+                stylizers.VGGEncoder(encoder, scales),
+                stylizers.AdaINDecoder(decoder),
+            )
+        for network, leaves in zip(networks, (encoder, decoder), strict=True):
+            reference.load_flax_leaves(network, leaves)
+        network = stylizers.Painter(*networks).requires_grad_(False)
+        self.network = self.placed(network)
+        self.given = self.tensor(arrays["a"]), self.tensor(arrays["b"])
+
+    def run(self):
+        with torch.inference_mode(), self.precision:
+            self.y = self.network(*self.given)
+        self.wait()
+
+    def outputs(self):
+        return {"y": _to_numpy(self.y)}
+
+
 class _VGG(torch.nn.Module):
     """The convolutions by name; their ReLUs' maps where a block begins."""
 
@@ -222,6 +256,8 @@ def _to_numpy(x):
 
 
 CASES = {
+    ("slim", "paint"): Painter,
+    ("adain", "paint"): Painter,
     ("generator", "forward"): Generator,
     ("train_step", "step"): TrainStep,
     ("vgg16", "forward"): VGGFeatures,
@@ -234,9 +270,7 @@ CASES = {
 
 def versions():
     """What this peer is made of."""
-    import captum
-
-    return {"torch": torch.__version__, "captum": captum.__version__}
+    return {name: metadata.version(name) for name in ("torch", "captum")}
 
 
 def device():

@@ -7,8 +7,8 @@
 The content encoder normalises every map, which takes away what a style changes most,
 and keeps where things are; the style encoder does the opposite. The decoder grows the
 content vector to a picture and lets the style choose gains and shifts of its norms. It
-adds a learnt map at every size, always the same: a texture that stands still need not be
-grown from the vector.
+adds a learnt map at every size, always the same: a texture that stands still need not
+be grown from the vector.
 """
 
 from typing import Any
