@@ -144,8 +144,9 @@ def _marked(
 def _drawn(style: np.ndarray, found: AttentionRows, query: int, tap: str) -> np.ndarray:
     """The style in grey, red where a query looks more than at any place."""
     shown = np.asarray(fit_longer_side(jnp.asarray(style)[None], _CELL))[0]
-    grid = tuple(len(np.unique(np.asarray(found.keys)[:, i])) for i in (0, 1))
-    weights = np.asarray(found.rows)[:1, None, query : query + 1]
+    keys = np.asarray(found.keys)
+    grid = len(np.unique(keys[:, 0])), len(np.unique(keys[:, 1]))
+    weights = jnp.asarray(found.rows)[:1, None, query : query + 1]
     times = np.asarray(attention_map(weights, size_hw=shown.shape[:2], grid_hw=grid))[0]
     picture = panel.signed_overlay(shown.clip(0, 1), np.maximum(times - 1, 0))
     return panel.caption(picture, f"{tap}: up to {times.max():.0f} times its share")

@@ -55,7 +55,7 @@ def run(options: Options, arguments: Sequence[str]) -> dict[str, Any]:
         has_account=options.explain,
         force=options.force,
     )
-    styles = [files.read(path) for path in style_files(options)]
+    styles: list[Any] = [files.read(path) for path in style_files(options)]
     styles = styles or list(options.style)
     given = {path: stylize_files.read_mask(path) for path in mask_files(options)}
     # What is wrong with flags, files and folders is said before anything is painted.
