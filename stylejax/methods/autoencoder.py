@@ -7,8 +7,9 @@ tell the domain from the vector: where it cannot, no style is left there.
 
 Reference: content and style codes as in Huang et al. 2018 (MUNIT),
 https://arxiv.org/abs/1804.04732, with a vector in place of their content map; the
-critic is turned around as in Ganin and Lempitsky 2015,
-https://arxiv.org/abs/1409.7495.
+vector is to leave the critic undecided, as in Tzeng et al. 2015,
+https://arxiv.org/abs/1510.02192: unlike a critic's loss turned around, this has a
+gradient where the critic is sure.
 """
 
 import dataclasses
@@ -17,7 +18,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from stylejax import checks
 from stylejax.image import resize
@@ -50,7 +50,8 @@ class AutoencoderConfig:
     reconstruction_weight: float = 10.0  # L1 of a picture rendered in its own style
     cycle_weight: float = 5.0  # L1 of a picture there and back
     latent_weight: float = 1.0  # of the vector there and back, relative to its size
-    critic_weight: float = 1.0  # of the critic, turned around
+    critic_weight: float = 1.0  # of the critic's own loss, which reaches it alone
+    confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
     learning_rate: float = 1e-3  # at the first step
@@ -164,20 +165,23 @@ def _terms(
     swapped = apply("decoder", latent, other)
     again = apply("content", swapped)
     cycled = apply("decoder", again, own)
-    logits = apply("critic", _turned(latent))
+    judged = _judged(params["critic"], latent, config)
     read = apply("style", images)
 
     known = jax.lax.stop_gradient(latent)
     # Each vector by its own size, so that parts of a batch make no difference.
     missed = jnp.mean(jnp.square(again - known), axis=1)
     moved = missed / (jnp.mean(jnp.square(known), axis=1) + 1e-3)
-    guessed = optax.softmax_cross_entropy_with_integer_labels(logits, domain)
+    guessed, undecided = (jax.nn.log_softmax(x) for x in judged)
     seen = jnp.square(read - jax.lax.stop_gradient(own))
     return {
         "reconstruction": config.reconstruction_weight * _l1(same, images),
         "cycle": config.cycle_weight * _l1(cycled, images),
         "latent": config.latent_weight * jnp.mean(moved),
-        "critic": config.critic_weight * jnp.mean(guessed),
+        "critic": -config.critic_weight
+        * jnp.mean(guessed[jnp.arange(len(domain)), domain]),
+        "confusion": -config.confusion_weight
+        * (jnp.mean(undecided) + jnp.log(len(DOMAINS))),
         "style": config.style_weight * jnp.mean(seen),
     }, swapped
 
@@ -186,9 +190,18 @@ def _l1(x: Image, y: Image) -> jax.Array:
     return jnp.mean(jnp.abs(x - y))
 
 
-def _turned(x: jax.Array) -> jax.Array:
-    """`x`, whose gradient has the other sign: what helps the critic hurts here."""
-    return 2.0 * jax.lax.stop_gradient(x) - x
+def _judged(
+    critic: Params, latent: jax.Array, config: AutoencoderConfig
+) -> tuple[jax.Array, jax.Array]:
+    """The critic's logits twice: what it learns from, and what the encoder learns from.
+
+    Their gradients reach the critic alone, and the encoder alone.
+    """
+    apply, fixed = networks(config)["critic"].apply, jax.lax.stop_gradient
+    return (
+        apply({"params": critic}, fixed(latent)),
+        apply({"params": fixed(critic)}, latent),
+    )
 
 
 def generator_params(state: StylizerState, *, use_ema: bool | None = None) -> Params:

@@ -89,10 +89,12 @@ def test_the_terms_are_those_of_the_text():
         "cycle": 5 * np.abs(np.concatenate(cycled) - images).mean(),
         "latent": (np.square(again - latent).mean(1) / size).mean(),
         "critic": -np.log(shares[np.arange(4), [0, 0, 1, 1]]).mean(),
+        "confusion": -np.log(shares).mean() - np.log(2),
         "style": np.square(read - vectors).mean(),
     }
+    assert set(terms) == set(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(terms[name], value, rtol=1e-3)
+        np.testing.assert_allclose(terms[name], value, rtol=1e-3, atol=1e-6)
 
 
 def test_training_lowers_what_it_should():
@@ -114,29 +116,49 @@ def test_parts_of_a_batch_take_the_same_step():
         np.testing.assert_allclose(found[1][name], value, rtol=1e-3, atol=1e-6)
 
 
-def test_the_critic_is_turned_around_for_the_encoder_alone():
+def test_the_critic_learns_from_its_loss_and_the_encoder_from_its_doubts():
     state = autoencoder.init(KEY, CONFIG)
-    only = dict.fromkeys(
-        ("reconstruction_weight", "cycle_weight", "latent_weight", "style_weight"), 0.0
-    )
-    config = dataclasses.replace(CONFIG, **only)
+    weights = ("reconstruction", "cycle", "latent", "style")
+    config = dataclasses.replace(CONFIG, **{f"{name}_weight": 0.0 for name in weights})
 
-    def critic(params):
-        terms, _ = autoencoder._terms(params, *batch().values(), config)
-        return terms["critic"]
+    def term(params, name):
+        return autoencoder._terms(params, *batch().values(), config)[0][name]
 
-    grads = jax.grad(critic)(state.params)
+    def total(params):
+        return sum(autoencoder._terms(params, *batch().values(), config)[0].values())
 
-    def moved(name, amount):
+    grads = jax.grad(total)(state.params)
+
+    def moved(part):
         params = dict(state.params)
-        params[name] = jax.tree.map(
-            lambda p, g: p - amount * g, params[name], grads[name]
+        params[part] = jax.tree.map(
+            lambda p, g: p - 0.01 * g, params[part], grads[part]
         )
-        return float(critic(params))
+        return params
 
-    before = float(critic(state.params))
-    assert moved("critic", 0.01) < before  # the critic gets better ...
-    assert moved("content", 0.01) > before  # ... and the encoder makes it worse
+    # The critic gets better, and the encoder leaves it less decided.
+    assert term(moved("critic"), "critic") < term(state.params, "critic")
+    assert term(moved("content"), "confusion") < term(state.params, "confusion")
+    # Neither term reaches the other's parameters.
+    for name, part in (("critic", "content"), ("confusion", "critic")):
+        gradient = jax.grad(term)(state.params, name)[part]
+        assert all(not x.any() for x in jax.tree.leaves(gradient))
+        other = "content" if part == "critic" else "critic"
+        gradient = jax.grad(term)(state.params, name)[other]
+        assert any(x.any() for x in jax.tree.leaves(gradient))
+
+
+def test_a_sure_critic_still_moves_the_encoder():
+    state = autoencoder.init(KEY, CONFIG)
+    sure = jax.tree.map(lambda x: 30 * x, state.params["critic"])
+
+    def confusion(content):
+        params = {**state.params, "critic": sure, "content": content}
+        return autoencoder._terms(params, *batch().values(), CONFIG)[0]["confusion"]
+
+    value, grads = jax.value_and_grad(confusion)(state.params["content"])
+    assert value > 3
+    assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(grads)) > 0.1
 
 
 def test_sides_that_are_not_halved_to_four_are_refused():
