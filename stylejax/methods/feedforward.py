@@ -6,8 +6,10 @@ strength is a mixture as well. New styles are added to a trained network by trai
 their rows alone (`--train_only_norms`).
 
 Reference: Johnson et al. 2016, https://arxiv.org/abs/1603.08155, and Dumoulin et al.
-2017, https://arxiv.org/abs/1610.07629. We differ in the losses' units (every channel of
-the VGG by its mean activation) and in the row of the content.
+2017, https://arxiv.org/abs/1610.07629. We differ in the row of the content and in the
+losses' units: content counts every channel of the VGG by its mean activation, style the
+Gram matrices' squared distance relative to the goal's, so that no style and no layer
+weighs more than the others.
 """
 
 import dataclasses
@@ -52,7 +54,7 @@ class FeedforwardConfig:
     style_size: int = 256  # longer side at which the style pictures are looked at
     # Losses, all on the judge's features.
     content_weight: float = 1.0  # distance of relu3_3 to the content's
-    style_weight: float = 10.0  # Gram matrices of four layers
+    style_weight: float = 5.0  # relative distance of Gram matrices, over four layers
     variation_weight: float = 0.1  # total variation of the pictures
     reconstruction_weight: float = 10.0  # L1 of the row of the content
     # Optimisation.
@@ -165,7 +167,7 @@ def calibrate(
         picture = resize.fit_longer_side(
             jnp.asarray(styles[i])[None], config.style_size
         )
-        maps = scaled(jax.jit(feature_fn)(picture), scales)
+        maps = jax.jit(feature_fn)(picture)
         goals.append({tap: _gram(maps[tap])[0] for tap in STYLE_TAPS})
     stacked = {tap: jnp.stack([goal[tap] for goal in goals]) for tap in STYLE_TAPS}
     return state.replace(fixed={"scales": scales, "goals": stacked})
@@ -226,13 +228,14 @@ def _terms(
 
     stylized = generator(config).apply({"params": params}, content, rows)
 
-    found, own = (scaled(feature_fn(x), fixed["scales"]) for x in (stylized, content))
+    found, own = feature_fn(stylized), feature_fn(content)
     index = jnp.minimum(choice, count - 1)
     style = sum(
-        style_losses.gram_distance(_gram(found[tap]), fixed["goals"][tap][index])
-        for tap in STYLE_TAPS
+        _relative(_gram(found[tap]), fixed["goals"][tap][index]) for tap in STYLE_TAPS
     )
-    kept = content_losses.euclidean_distance(found[CONTENT_TAP], own[CONTENT_TAP])
+    kept = content_losses.euclidean_distance(
+        *(scaled(x, fixed["scales"])[CONTENT_TAP] for x in (found, own))
+    )
     same = jnp.mean(jnp.abs(stylized - content), axis=(1, 2, 3))
     variation = regularizers.total_variation(stylized, kind="squared")
     per_picture = {
@@ -242,6 +245,12 @@ def _terms(
         "reconstruction": config.reconstruction_weight * (1 - is_style) * same,
     }
     return {name: jnp.mean(x) for name, x in per_picture.items()}, stylized
+
+
+def _relative(gram: jax.Array, goal: jax.Array) -> jax.Array:
+    """The squared distance as a share of the goal's square, for each picture."""
+    size = jnp.mean(jnp.square(goal), axis=(1, 2))
+    return style_losses.gram_distance(gram, goal) / (size + 1e-12)
 
 
 def painting_params(state: StylizerState) -> Params:
