@@ -109,6 +109,57 @@ def gram_distance(
     return jnp.mean(jnp.square(gram - target), axis=(1, 2))
 
 
+def relative_gram_distance(
+    gram: Float[Array, "b c c"], target: Float[Array, "b c c"]
+) -> PerExample:
+    """The squared difference of two Gram matrices as a share of the target's square.
+
+        |G - T|^2 / |T|^2      (Frobenius norms)
+
+    So no layer and no style weighs more than another because its features are larger.
+
+    Args:
+      gram: (b, c, c).
+      target: (b, c, c) or (1, c, c), of the same normalization.
+
+    Returns:
+      (b,), float32; 0 for one style, 1 for a picture without any feature. Where the
+      target is zero, about 1e12 times the difference. Not reduced over the batch.
+
+    Example:
+      >>> target = 2.0 * jnp.ones((1, 2, 2))
+      >>> relative_gram_distance(jnp.ones((1, 2, 2)), target).tolist()
+      [0.25]
+    """
+    size = jnp.mean(jnp.square(target), axis=(1, 2))
+    return gram_distance(gram, target) / (size + 1e-12)
+
+
+def relative_gram_loss(features: Features, target: Features) -> PerExample:
+    """The `relative_gram_distance` of feature maps, summed over a style's layers.
+
+    Args:
+      features: maps (b, h, w, c) by layer; all layers of `target`.
+      target: maps (b, h', w', c) or (1, h', w', c) of the style.
+
+    Returns:
+      (b,), float32. Not reduced over the batch.
+
+    Example:
+      >>> maps = {"a": jnp.ones((1, 2, 2, 3)), "b": jnp.ones((1, 1, 1, 2))}
+      >>> double = {name: 2.0 * x for name, x in maps.items()}
+      >>> relative_gram_loss(maps, double).tolist()
+      [1.125]
+    """
+    values = [
+        relative_gram_distance(
+            *(gram_matrix(x, normalization="positions") for x in (features[tap], goal))
+        )
+        for tap, goal in target.items()
+    ]
+    return sum(values[1:], start=values[0])
+
+
 def moments(
     features: FeatureMap, *, mask: Mask | None = None
 ) -> tuple[Float[Array, "b c"], Float[Array, "b c"]]:

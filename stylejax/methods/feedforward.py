@@ -231,7 +231,10 @@ def _terms(
     found, own = feature_fn(stylized), feature_fn(content)
     index = jnp.minimum(choice, count - 1)
     style = sum(
-        _relative(_gram(found[tap]), fixed["goals"][tap][index]) for tap in STYLE_TAPS
+        style_losses.relative_gram_distance(
+            _gram(found[tap]), fixed["goals"][tap][index]
+        )
+        for tap in STYLE_TAPS
     )
     kept = content_losses.euclidean_distance(
         *(scaled(x, fixed["scales"])[CONTENT_TAP] for x in (found, own))
@@ -245,12 +248,6 @@ def _terms(
         "reconstruction": config.reconstruction_weight * (1 - is_style) * same,
     }
     return {name: jnp.mean(x) for name, x in per_picture.items()}, stylized
-
-
-def _relative(gram: jax.Array, goal: jax.Array) -> jax.Array:
-    """The squared distance as a share of the goal's square, for each picture."""
-    size = jnp.mean(jnp.square(goal), axis=(1, 2))
-    return style_losses.gram_distance(gram, goal) / (size + 1e-12)
 
 
 def painting_params(state: StylizerState) -> Params:

@@ -5,6 +5,8 @@
 Encoder and decoder are trained together. What they are told is what the whole VGG sees:
 its style and content losses of the painted picture, and its feature maps, which linear
 heads must read off the slim ones (distillation). The heads are not needed to paint.
+Style is the Gram matrices' distance relative to the goal's, so that no style and no
+layer weighs more than the others.
 
 Reference: the losses of Huang and Belongie 2017, https://arxiv.org/abs/1703.06868; the
 decoder's lateral connections carry fused maps, as in Wang et al. 2023 (MicroAST,
@@ -54,7 +56,7 @@ class SlimConfig:
     image_size: int = 256  # side of the training crops in pixels
     # Losses, all on the judge's features.
     content_weight: float = 1.0  # distance of relu4_1 to the VGG's fused features
-    style_weight: float = 10.0  # means and deviations of the four layers
+    style_weight: float = 5.0  # relative distance of Gram matrices, over four layers
     distillation_weight: float = 1.0  # the VGG's maps, read off the slim ones
     reconstruction_weight: float = 10.0  # L1 of content decoded as it is
     recolor: float = 0.0  # share of the styles that get other colours
@@ -187,9 +189,8 @@ def _terms(
     pictures = [given["content"], given["style"]]
     slim = functools.partial(encoder(config).apply, {"params": params["encoder"]})
     content, style = batching.apply_together(slim, pictures)
-    wide_content, wide_style = batching.apply_together(
-        lambda x: scaled(feature_fn(x), scales), pictures
-    )
+    wide_content, raw_style = batching.apply_together(feature_fn, pictures)
+    wide_content, wide_style = (scaled(x, scales) for x in (wide_content, raw_style))
     fused = {
         tap: fusions.adaptive_instance_norm(
             content[tap], fusions.moments(content[tap]), fusions.moments(style[tap])
@@ -203,7 +204,8 @@ def _terms(
         [fused, {tap: content[tap] for tap in FUSED}],
     )
 
-    found = scaled(feature_fn(stylized), scales)
+    raw = feature_fn(stylized)
+    found = scaled(raw, scales)
     deep, goal = wide_content["relu4_1"], fusions.moments(wide_style["relu4_1"])
     wanted = fusions.adaptive_instance_norm(deep, fusions.moments(deep), goal)
     read = functools.partial(_heads(config).apply, {"params": params["heads"]})
@@ -211,7 +213,7 @@ def _terms(
         "content": config.content_weight
         * content_losses.euclidean_distance(found["relu4_1"], wanted).mean(),
         "style": config.style_weight
-        * style_losses.moments_loss(found, wide_style).mean(),
+        * style_losses.relative_gram_loss(raw, raw_style).mean(),
         "reconstruction": config.reconstruction_weight
         * jnp.mean(jnp.abs(same - given["content"])),
         "distillation": config.distillation_weight

@@ -61,6 +61,30 @@ def test_derivatives_of_an_unmasked_gram_are_those_of_its_formula(maps, generato
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_relative_gram_distances_equal_numpy(maps, generator):
+    goal = generator.normal(size=(2, 3, 3, 3))
+
+    def gram(x):
+        flat = x.reshape(2, -1, 3)
+        return np.einsum("bnc,bnd->bcd", flat, flat) / flat.shape[1]
+
+    shares = np.square(gram(maps) - gram(goal)).sum((1, 2))
+    shares /= np.square(gram(goal)).sum((1, 2))
+    given, asked = {"a": jnp.float32(maps)}, {"a": jnp.float32(goal)}
+    np.testing.assert_allclose(
+        style.relative_gram_loss(given, asked), shares, rtol=1e-4
+    )
+    # Layers add up, however large their features are; one style may be for all.
+    large = {name: 1000.0 * x["a"] for name, x in (("x", given), ("y", given))}
+    asked |= {name: 1000.0 * asked["a"] for name in "xy"}
+    np.testing.assert_allclose(
+        style.relative_gram_loss(given | large, asked), 3 * shares, rtol=1e-4
+    )
+    alone = style.relative_gram_loss(given, {"a": asked["a"][:1]})
+    assert alone.shape == (2,)
+    np.testing.assert_allclose(alone[0], shares[0], rtol=1e-4)
+
+
 def test_gram_refuses_other_normalizations(maps):
     with pytest.raises(ValueError, match="normalization: expected one of positions_ch"):
         style.gram_matrix(jnp.float32(maps), normalization="chw")

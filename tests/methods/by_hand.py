@@ -18,6 +18,16 @@ def style_distance(found, goal):
     )
 
 
+def relative_gram(found, goal):
+    """Squared distance of one picture's Gram matrix as a share of the goal's square."""
+
+    def gram(x):
+        flat = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
+        return flat.T @ flat / len(flat)
+
+    return np.square(gram(found) - gram(goal)).sum() / np.square(gram(goal)).sum()
+
+
 def adain(content, style):
     """Content features with the moments of the style's, unbiased."""
     content, style = (np.asarray(x, np.float64) for x in (content, style))

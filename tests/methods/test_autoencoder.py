@@ -85,8 +85,8 @@ def test_the_terms_are_those_of_the_text():
     vectors = np.repeat(np.asarray(kept["domains"]["vectors"]), 2, axis=0)
     size = np.square(latent).mean(1) + 1e-3
     expected = {
-        "reconstruction": 10 * np.abs(np.concatenate(same) - images).mean(),
-        "cycle": 5 * np.abs(np.concatenate(cycled) - images).mean(),
+        "reconstruction": 100 * np.square(np.concatenate(same) - images).mean(),
+        "cycle": 50 * np.square(np.concatenate(cycled) - images).mean(),
         "latent": (np.square(again - latent).mean(1) / size).mean(),
         "critic": -np.log(shares[np.arange(4), [0, 0, 1, 1]]).mean(),
         "confusion": -np.log(shares).mean() - np.log(2),

@@ -83,15 +83,10 @@ def test_the_terms_are_those_of_the_text(config, state, styles):
     def maps(x):
         return {t: np.asarray(m) for t, m in feedforward.judge(config)(x).items()}
 
-    def gram(x):
-        flat = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
-        return flat.T @ flat / len(flat)
-
     goals = [maps(fit_longer_side(jnp.asarray(s)[None], 24)) for s in styles]
     found, own = maps(painted), maps(images)
     style = sum(
-        by_hand.mean_square(gram(found[t][i]), gram(goals[k][t]))
-        / np.square(gram(goals[k][t])).mean()
+        by_hand.relative_gram(found[t][i], goals[k][t])
         for i, k in ((0, 1), (2, 0))
         for t in feedforward.STYLE_TAPS
     )
