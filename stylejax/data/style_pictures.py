@@ -59,6 +59,31 @@ def read_list(path: str | os.PathLike) -> list[str]:
     return [text for line in lines if (text := line.partition("#")[0].strip())]
 
 
+def read_names(path: str | os.PathLike) -> dict[str, str]:
+    """The styles in a list: `name: file.jpg` a line.
+
+    Args:
+      path: text file, as `read_list` reads it.
+
+    Returns:
+      File by name, in the order of the list.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: a line without a name or file, or a name that is there twice.
+    """
+    found: dict[str, str] = {}
+    for line in read_list(path):
+        name, _, file = (part.strip() for part in line.partition(":"))
+        if not name or not file or name in found:
+            raise ValueError(
+                f"{os.fspath(path)}: expected `name: file`, each name once, got"
+                f" {line!r}"
+            )
+        found[name] = file
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class StylePictures:
     """Where contents and styles come from.
@@ -71,6 +96,9 @@ class StylePictures:
       test_content: folder of the contents of tests; empty takes `content`.
       held_out: text file with the names of the tests, one a line; they are not
         trained on. Empty for none.
+      named: text file with the style pictures that are trained on and what to call
+        them, `name: file.jpg` a line, in this order, held out or not. Empty takes all
+        of the folder that are not held out.
     """
 
     content: str = ""
@@ -79,6 +107,7 @@ class StylePictures:
     style_repeats: int = 1
     test_content: str = ""
     held_out: str = ""
+    named: str = ""
 
 
 def load(pictures: StylePictures) -> TwoDomainDataset:
@@ -105,14 +134,14 @@ def load(pictures: StylePictures) -> TwoDomainDataset:
     missing = [name for name in held_out if name not in known]
     if missing:
         raise ValueError(f"held_out: no picture is called {missing[0]!r}")
-    painted = _kept(styles, held_out) * pictures.style_repeats
+    painted = Subset(styles, _kept(styles, held_out) * pictures.style_repeats)
+    if pictures.named:
+        painted = _named(styles, read_names(pictures.named))
     folders = ",".join(Path(x).name for x in (pictures.content, pictures.style))
     return TwoDomainDataset(
         name=f"styles:{folders},textures={pictures.textures}",
         train_a=Subset(contents, _kept(contents, held_out)),
-        train_b=JoinedSource(
-            [Subset(styles, painted), TextureSource(pictures.textures)]
-        ),
+        train_b=JoinedSource([painted, TextureSource(pictures.textures)]),
         test_a=_tests(tests, held_out),
         test_b=_tests(styles, held_out),
     )
@@ -128,6 +157,17 @@ def stems(source: Pictures) -> tuple[str, ...]:
       One name a picture; () where they are not known.
     """
     return tuple(Path(name).stem for name in getattr(source, "names", ()))
+
+
+def _named(source: FolderSource, files: dict[str, str]) -> Subset:
+    """The styles of a list, under their names."""
+    known = {Path(name).name: i for i, name in enumerate(source.names)}
+    for file in files.values():
+        if file not in known:
+            raise ValueError(f"named: no style picture is called {file!r}")
+    found = Subset(source, [known[file] for file in files.values()])
+    found.names = list(files)
+    return found
 
 
 def _kept(source: FolderSource, held_out: Sequence[str]) -> list[int]:

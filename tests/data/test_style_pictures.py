@@ -39,6 +39,37 @@ def test_held_out_pictures_are_tests_and_not_trained_on(folders):
     assert data.test_b.names == ["y.png"]
 
 
+def test_styles_of_a_list_keep_its_order_and_names(folders):
+    (folders / "styles.txt").write_text("late: z.png\nearly: y.png  # held out too\n")
+    data = style_pictures.load(
+        StylePictures(
+            content=str(folders / "photos"),
+            style=str(folders / "paintings"),
+            test_content=str(folders / "tests"),
+            held_out=str(folders / "list.txt"),
+            named=str(folders / "styles.txt"),
+        )
+    )
+    assert style_pictures.stems(data.train_b) == ("late", "early")
+    assert data.test_a.names == ["p.png"]
+    shown = files.read(folders / "paintings" / "z.png")
+    np.testing.assert_array_equal(data.train_b[0], shown)
+    for text, message in {
+        "late: z.jpg": "no style picture is called 'z.jpg'",
+        "late": "expected `name: file`",
+        "a: x.png\na: y.png": "each name once",
+    }.items():
+        (folders / "styles.txt").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            style_pictures.load(
+                StylePictures(
+                    content=str(folders / "photos"),
+                    style=str(folders / "paintings"),
+                    named=str(folders / "styles.txt"),
+                )
+            )
+
+
 def test_mistakes_are_named(folders):
     photos, paintings = str(folders / "photos"), str(folders / "paintings")
     with pytest.raises(ValueError, match="style: expected a folder"):
