@@ -23,7 +23,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.peers import pairs
+from benchmarks.peers import material, pairs
 from stylejax.cli.flags import refuse_arguments, run_app
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed rounds, both in each.")
@@ -42,8 +42,8 @@ CASES = [
         for size in (256, 512)
     ),
     *(("attribution", "32 steps", size, 1) for size in (64, 128)),
-    *((kind, "paint", size, 1) for kind in ("slim", "adain") for size in (256, 512)),
-    *((kind, "paint", 1024, 1) for kind in ("slim", "adain")),
+    *(("slim", "paint", size, 1) for size in (256, 384, 512, 1024)),
+    *(("adain", "paint", size, 1) for size in (256, 512, 1024)),
 ]
 
 
@@ -68,8 +68,11 @@ def main(argv):
                 ours={"peer": "ours"},
                 theirs={"peer": "pytorch"},
             )
-        rows.append(row)
         print(pairs.line(row), flush=True)
+        if what == "paint":
+            row["multiplications"] = material.multiplications(kind, size=size)
+            print(f"{row['multiplications'] / 1e9:.1f} G multiplications")
+        rows.append(row)
     imports = {
         name: pairs.import_seconds(module, rounds=_ROUNDS.value)
         for name, module in (

@@ -98,6 +98,26 @@ def _layers(kind, network):
     return _generator() if network.startswith("generator") else _discriminator()
 
 
+_SLIM_STRIDES = {"1": 2, "2": 2, "3": 4, "4": 8, "head": 1}
+
+
+def multiplications(kind, *, size):
+    """Of a stylising network's convolutions: content, style, painted picture."""
+    total = 0
+    for network in FAMILIES[kind]:
+        times = 2 if network.endswith("encoder") else 1
+        for name, shape, _ in _layers(kind, network):
+            block = (
+                name if name == "head" else name.strip("abcdefghijklmnopqrstuvwxyz_")
+            )
+            if kind == "slim":
+                stride = _SLIM_STRIDES[block if block == "head" else block[0]]
+            else:
+                stride = 2 ** (int(block[0]) - 1)
+            total += times * int(np.prod(shape)) * (size // stride) ** 2
+    return total
+
+
 def draw(kind, *, size, batch, seed=0):
     """Weights by leaf, and pictures `a` and `b`, `batch size size 3` in [0, 1].
 

@@ -14,6 +14,8 @@ USAGE = (
 DRAWN = ("gatys", "style_attention")
 """Methods that draw how a picture came about."""
 
+_OF_GATYS = ("features", "num_iterations", "optimizer", "snapshots")
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -31,7 +33,8 @@ class Options:
         color: style takes the style's colours, luminance keeps the content's,
             histogram, coral and optimal_transport recolour the style first.
         stroke_scale: size of the style picture relative to the content's.
-        method: how to paint: gatys optimises, the others are trained networks.
+        method: how to paint: slim is a small network for any style, feedforward one for
+            a list of paintings; gatys optimises, which takes minutes and comes nearest.
         checkpoint: of a trained network: a name from `stylejax weights list`, a file or
             the folder of a training; empty takes the one named after the method.
         features: of gatys, VGG weights: a name from `stylejax weights list` or a file;
@@ -62,9 +65,7 @@ class Options:
         "style"
     )
     stroke_scale: float = 1.0
-    method: Literal["gatys", "slim", "adain", "style_attention", "feedforward"] = (
-        "gatys"
-    )
+    method: Literal["slim", "feedforward", "gatys", "adain", "style_attention"] = "slim"
     checkpoint: str = ""
     features: str = "vgg16"
     size: int = 512
@@ -101,13 +102,16 @@ def check(options: Options, arguments: Sequence[str]) -> None:
         raise UsageError("--checkpoint belongs to trained networks; set --method")
     if options.explain and options.method not in DRAWN:
         raise UsageError(
-            f"--explain belongs to {' and '.join(DRAWN)}; drop it with"
-            f" --method={options.method}"
+            f"--explain belongs to {' and '.join(DRAWN)}, got"
+            f" --method={options.method}; set --method=gatys or drop it"
         )
-    if options.method != "gatys" and options.snapshots:
-        raise UsageError(
-            f"--snapshots belongs to gatys; drop it with --method={options.method}"
-        )
+    default = Options()
+    for name in _OF_GATYS if options.method != "gatys" else ():
+        if getattr(options, name) != getattr(default, name):
+            raise UsageError(
+                f"--{name} belongs to gatys, got --method={options.method}; set"
+                " --method=gatys or drop it"
+            )
     if options.size < 0:
         raise UsageError(
             f"size: expected pixels, or 0 for the content's, got {options.size}"

@@ -21,8 +21,27 @@ def test_only_some_methods_draw_how_a_picture_came_about(method, is_drawn):
     if is_drawn:
         stylize_options.check(options, ["b.png"])
     else:
-        with pytest.raises(UsageError, match=f"drop it with --method={method}"):
+        with pytest.raises(
+            UsageError, match=f"got --method={method}; set --method=gatys"
+        ):
             stylize_options.check(options, ["b.png"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"features": "vgg19"},
+        {"num_iterations": 9},
+        {"optimizer": "adam"},
+        {"snapshots": "way"},
+    ],
+)
+def test_what_only_gatys_obeys_is_refused_elsewhere(given):
+    (name,) = given
+    with pytest.raises(UsageError, match=f"--{name} belongs to gatys"):
+        stylize_options.check(Options(style=("a.png",), **given), ["b.png"])
+    options = Options(style=("a.png",), method="gatys", **given)
+    stylize_options.check(options, ["b.png"])
 
 
 def test_styles_are_files_unless_the_network_knows_them_by_name():

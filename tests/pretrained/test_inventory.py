@@ -13,8 +13,9 @@ def test_what_ships_comes_first_with_its_card(shop):
     names = [item.name for item in inventory.items()]
     assert names == [*registry.names(), "vgg16", "tiny"]
     assert row("emoji").network == "cyclegan"
-    assert row("feedforward").network == "feedforward"
-    assert row("feedforward").hash_state == inventory.VERIFIED
+    for name in ("feedforward", "slim"):
+        assert row(name).network == name
+        assert row(name).hash_state == inventory.VERIFIED
     assert row("vgg16").network == "vgg16"
     assert row("vgg16").licence.startswith("CC BY 4.0")
     assert row("emoji").licence.startswith("Apache-2.0")
