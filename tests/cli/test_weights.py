@@ -59,7 +59,7 @@ def save(path, tensors, **texts):
 def test_list_is_a_table_of_everything(shop, capsys):
     assert status("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    header, emoji, vgg16, tiny, _, folder = lines
+    header, emoji, _, _, vgg16, tiny, _, folder = lines
     assert header.split()[:5] == ["name", "network", "size", "hash", "here"]
     assert emoji.split()[:2] == ["emoji", "cyclegan"] and "Apache-2.0" in emoji
     assert "verified" in vgg16 and vgg16.endswith("ships")
@@ -284,11 +284,14 @@ def test_a_missing_extra_is_one_line(tmp_path, capsys, monkeypatch):
         ([], "expected one of list, fetch, convert, verify; got nothing; usage: "),
         (["get"], "got get"),
         (["list", "x"], "list takes no arguments"),
-        (["fetch"], "expected a name to fetch: emoji, vgg16, tiny"),
+        (["fetch"], "expected a name to fetch: emoji, feedforward, slim, vgg16, tiny"),
         (["fetch", "tiny", "--out=x"], "--out belongs to convert"),
         (["verify"], "verify takes one file or name, got 0"),
         (["verify", "a", "b"], "got 2"),
-        (["verify", "a.pth"], "expected a file or one of emoji, vgg16, tiny"),
+        (
+            ["verify", "a.pth"],
+            "expected a file or one of emoji, feedforward, slim, vgg16, tiny",
+        ),
         (["verify", "."], "expected a file or one of emoji"),
         (["verify", "vgg16", "--naming=caffe"], "naming: expected one of stylejax"),
         (["verify", "vgg16", "--arch=vgg12"], "arch: expected one of vgg11"),
