@@ -47,6 +47,8 @@ _STEPS = flags.DEFINE_integer("num_steps", 8, "Nodes of the integrated gradients
 _PAIRS = flags.DEFINE_integer("pairs", 12, "Photographs by paintings, drawn.")
 _OUT = flags.DEFINE_string("out", "benchmarks/results/attention_regions.json", "JSON.")
 
+_LEFT_OUT = ("mst_wave.jpg",)  # the second scan of a work that is there
+
 
 def square(path):
     """The middle of a picture, `1 s s 3`."""
@@ -117,7 +119,7 @@ def main(argv):
     """Compares, prints and writes."""
     refuse_arguments(argv)
     began = time.monotonic()
-    names = read_list(_HELD_OUT.value)
+    names = [n for n in read_list(_HELD_OUT.value) if n not in _LEFT_OUT]
     photos, paintings = (
         [Path(f) / n for n in names if (Path(f) / n).is_file()]
         for f in (_PHOTOS.value, _PAINTINGS.value)
@@ -125,9 +127,7 @@ def main(argv):
     model = stylizers.load(_MODEL.value)
     attention, told, errors = {}, {}, []
     for i in range(_PAIRS.value):
-        content, style = (
-            square(x[i % len(x)]) for x in (photos, paintings[: len(photos)])
-        )
+        content, style = (square(x[i % len(x)]) for x in (photos, paintings))
         for tap, x in attention_by_region(model, content, style).items():
             attention.setdefault(tap, []).append(x)
         found, error = effects(model, content, style)

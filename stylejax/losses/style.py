@@ -10,6 +10,8 @@ The picture and the style may differ in size. A mask keeps a statistic to a regi
 positions (patches, histograms) are in `stylejax.losses.patches`.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -151,12 +153,21 @@ def relative_gram_loss(features: Features, target: Features) -> PerExample:
       >>> relative_gram_loss(maps, double).tolist()
       [1.125]
     """
-    values = [
-        relative_gram_distance(
-            *(gram_matrix(x, normalization="positions") for x in (features[tap], goal))
+
+    def distance(x: FeatureMap, goal: FeatureMap) -> PerExample:
+        return relative_gram_distance(
+            *(gram_matrix(maps, normalization="positions") for maps in (x, goal))
         )
-        for tap, goal in target.items()
-    ]
+
+    return _over_layers(distance, features, target)
+
+
+def _over_layers(
+    distance: Callable[[FeatureMap, FeatureMap], PerExample],
+    features: Features,
+    target: Features,
+) -> PerExample:
+    values = [distance(features[tap], goal) for tap, goal in target.items()]
     return sum(values[1:], start=values[0])
 
 
@@ -230,11 +241,9 @@ def moments_loss(features: Features, target: Features) -> PerExample:
     Reference:
       Huang and Belongie 2017, equation 13.
     """
-    values = [
-        moments_distance(moments(features[tap]), moments(x))
-        for tap, x in target.items()
-    ]
-    return sum(values[1:], start=values[0])
+    return _over_layers(
+        lambda x, goal: moments_distance(moments(x), moments(goal)), features, target
+    )
 
 
 def random_directions(key: Key, channels: int, *, count: int) -> Float[Array, "c d"]:
