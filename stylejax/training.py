@@ -31,7 +31,9 @@ from stylejax.warm_start import warm_start
 # Settings of the pipeline that change its speed and not its batches: a run may be
 # continued with others.
 _SPEED = ("num_threads", "prefetch", "cache_mb", "backend")
+# Pictures of each domain by which scales, and first networks, are found.
 _CALIBRATED = 16
+_FITTED = 48
 PROTOCOL_NAME = "protocol.json"
 """Beside the checkpoints: how the evaluations of the training are made."""
 
@@ -115,7 +117,7 @@ def _train(
     writer: Writer,
     checkpointer: Checkpointer,
 ) -> loop.RunResult:
-    method, config, loop_config, described, init_from = settings
+    method, config, loop_config, described, _ = settings
     module = TRAINED[method]
     viewer = views.make(method, module, config, data, iterator, loop_config)
     if viewer.evaluator and jax.process_index() == 0:
@@ -124,11 +126,8 @@ def _train(
         )
         protocol.write_protocol(workdir / PROTOCOL_NAME, pinned)
     state = module.init(jax.random.key(config.seed), config)
-    if hasattr(module, "calibrate"):
-        images = _some_pictures(iterator)
-        state = module.calibrate(state, images, data.train_b, config=config)
-    if init_from:
-        state = warm_start(state, init_from, method=method)
+    if not checkpointer.steps():  # else all of it is in the checkpoint
+        state = _begun(state, data, iterator, settings)
     result = loop.run(
         parallel.replicate(state, mesh),
         _jitted_step(method, config, mesh),
@@ -147,9 +146,28 @@ def _train(
     return result
 
 
-def _some_pictures(iterator: TrainIterator) -> np.ndarray:
-    """Training pictures of both domains, the same on every host."""
-    samples = [iterator.sampler(i) for i in range(_CALIBRATED)]
+def _begun(
+    state: Any,
+    data: sources.TwoDomainDataset,
+    iterator: TrainIterator,
+    settings: _Settings,
+) -> Any:
+    """The state of a run that begins: what is found from the data, or a model given."""
+    module, config = TRAINED[settings.method], settings.config
+    if hasattr(module, "calibrate"):
+        images = _some_pictures(iterator, _CALIBRATED)
+        state = module.calibrate(state, images, data.train_b, config=config)
+    if settings.init_from:
+        return warm_start(state, settings.init_from, method=settings.method)
+    if hasattr(module, "first_networks"):
+        images = _some_pictures(iterator, _FITTED)
+        state = module.first_networks(state, images, config=config)
+    return state
+
+
+def _some_pictures(iterator: TrainIterator, count: int) -> np.ndarray:
+    """`count` training pictures of each domain, the same on every host."""
+    samples = [iterator.sampler(i) for i in range(count)]
     return np.stack([sample[domain] for sample in samples for domain in "ab"])
 
 

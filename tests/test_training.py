@@ -10,11 +10,14 @@ import pytest
 import stylejax
 from stylejax.data.pipeline import PipelineConfig
 from stylejax.data.sources import ArraySource, TwoDomainDataset
+from stylejax.methods import decoder_fit
+from stylejax.methods.adain import AdaINConfig
 from stylejax.methods.cyclegan import CycleGANConfig
 from stylejax.train.loop import LoopConfig
 from stylejax.train.writers import Writer
 from stylejax.training import fit
 from stylejax.views import sample_grid
+from tests.methods.tiny_networks import save_vgg
 from tests.train.tiny_vgg import save_tiny_vgg
 
 CONFIG = CycleGANConfig(
@@ -158,6 +161,37 @@ def test_a_new_run_may_begin_with_another_ones_networks(whole, data, tmp_path):
     for name in ("generator_params", "discriminator_params"):
         former, now = (getattr(r.state, name) for r in (whole[1], result))
         jax.tree.map(np.testing.assert_array_equal, former, now)
+
+
+def test_networks_are_fitted_once_and_muon_goes_on_bit_for_bit(
+    data, tmp_path, monkeypatch
+):
+    config = AdaINConfig(
+        features=save_vgg(tmp_path),
+        image_size=16,
+        start="least_squares",
+        optimizer="muon",
+        ema_decay=0.5,
+    )
+
+    def train(workdir, num_steps):
+        limits = LoopConfig(num_steps=num_steps, evaluate_every=0, sample_every=0)
+        run = {"pipeline": PIPELINE, "loop_config": limits, "writer": Notes()}
+        return fit(data, config, workdir=workdir, method="adain", **run)
+
+    train(tmp_path / "parts", 1)
+    fitted = []
+    monkeypatch.setattr(
+        decoder_fit, "fit", lambda *args, **options: fitted.append(args)
+    )
+    parts = train(tmp_path / "parts", 3)
+    assert not fitted
+    monkeypatch.undo()
+    once = train(tmp_path / "once", 3)
+    for x, y in zip(
+        jax.tree.leaves(parts.state), jax.tree.leaves(once.state), strict=True
+    ):
+        np.testing.assert_array_equal(x, y)
 
 
 def test_sizes_must_agree(data, tmp_path):

@@ -70,7 +70,8 @@ def explain(
         sums = [np.asarray(x.rows).sum(-1) for x in found.values()]
         error = max(error, *(float(np.abs(x - 1).max()) for x in sums))
         for number, at in enumerate(quarters(painted.shape[:2])):
-            row = [_marked(painted, at, _COLORS[number])]
+            marked = _marked(painted, at, _COLORS[number])
+            row = [panel.caption(marked, f"painted in {Path(name).stem}")]
             for tap, attention in found.items():
                 entry = nearest(attention, at)
                 row.append(_drawn(seen, attention, entry["query"], tap))
@@ -138,7 +139,10 @@ def _marked(
         for v, s, side in zip(at, scale, shown.shape[:2], strict=True)
     )
     width, height = (min(_MARK, side) for side in (shown.shape[1], shown.shape[0]))
-    return panel.draw_box(shown, (left, top, width, height), line_color=color, width=2)
+    box = (left, top, width, height)
+    # A black rim, so that the box is seen in a picture of its own colour too.
+    shown = panel.draw_box(shown, box, line_color=(0.0, 0.0, 0.0), width=4)
+    return panel.draw_box(shown, box, line_color=color, width=2)
 
 
 def _drawn(style: np.ndarray, found: AttentionRows, query: int, tap: str) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
+from stylejax import stylizers
 from stylejax.cli import stylize_files
 from stylejax.cli.messages import UsageError
 from stylejax.methods import FIXED
+from stylejax.pretrained import registry
 
 USAGE = (
     "stylejax stylize CONTENT… --style=PICTURE_OR_NAME [--style=…] [--out=DIR_OR_FILE]"
@@ -116,6 +119,21 @@ def check(options: Options, arguments: Sequence[str]) -> None:
         raise UsageError(
             f"size: expected pixels, or 0 for the content's, got {options.size}"
         )
+    _check_named_styles(options)
+
+
+def _check_named_styles(options: Options) -> None:
+    """Refuses names of styles where files are asked for."""
+    for style in style_files(options):
+        if Path(style).exists() or Path(style).suffix:
+            continue
+        for method in sorted(set(FIXED) & set(registry.names())):
+            if style in stylizers.load_shipped(method).config.styles:
+                raise UsageError(
+                    f"--style={style} is a style that {method} knows by name, and"
+                    f" --method={options.method} wants a picture's file; set"
+                    f" --method={method} or name a file"
+                )
 
 
 def mask_files(options: Options) -> list[str]:

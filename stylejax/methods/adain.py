@@ -20,9 +20,8 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 
 from stylejax.losses import content as content_losses
-from stylejax.losses import style as style_losses
 from stylejax.losses.channel_scale import scaled
-from stylejax.methods import fusing
+from stylejax.methods import decoder_fit, fusing
 from stylejax.models.adain_decoder import AdaINDecoder
 from stylejax.nn import fusion as fusions
 from stylejax.pretrained import vgg
@@ -46,15 +45,21 @@ class AdaINConfig:
     features: str = "vgg16"  # VGG weights of the encoder: a name or a file
     dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
     fusion: str = "adain"  # adain or wct, when pictures are painted
+    start: str = "noise"  # or least_squares: the decoder inverts features at once
     image_size: int = 256  # side of the training crops in pixels
     # Losses.
     content_weight: float = 1.0  # distance of relu4_1 to the fused features
-    style_weight: float = 10.0  # means and deviations of the four layers
+    style_loss: str = (
+        "moments"  # or relative_gram: what the four layers are compared by
+    )
+    style_weight: float = 10.0  # of that distance
     reconstruction_weight: float = 0.0  # L1 of content decoded as it is
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
+    optimizer: str = "adam"  # or muon, sgd
     learning_rate: float = 1e-4  # at the first step
     lr_decay: float = 5e-5  # rate / (1 + decay * step)
+    warmup_steps: int = 0  # in which the rate rises to this
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
@@ -119,6 +124,31 @@ def init(key: Key, config: AdaINConfig) -> StylizerState:
 calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
+def first_networks(
+    state: StylizerState, images: Image, *, config: AdaINConfig
+) -> StylizerState:
+    """The state with the decoder that `config.start` asks for.
+
+    Args:
+      state: from `calibrate`.
+      images: `b h w 3` in [0, 1], some dozens of the training's crops.
+      config: the method's configuration.
+
+    Returns:
+      The state; with "noise" as it was.
+
+    Raises:
+      ValueError: an unknown start.
+    """
+    if not decoder_fit.is_wanted(config.start):
+        return state
+    feature_fn = functools.partial(
+        vgg.features, config.features, padding_mode="reflect"
+    )
+    params = decoder_fit.fit(decoder(config), feature_fn, state.fixed, images)
+    return with_painting_params(state, {"decoder": params, "scales": state.fixed})
+
+
 def make_train_step(
     config: AdaINConfig, *, axis_name: str | None = None
 ) -> Callable[[StylizerState, dict], tuple[StylizerState, Metrics]]:
@@ -145,29 +175,31 @@ def _terms(
     config: AdaINConfig,
 ) -> tuple[dict, Image]:
     """The terms of the loss, weights included, and the stylised pictures."""
-    network = decoder(config)
-    content, style = batching.apply_together(
-        lambda x: scaled(feature_fn(x), scales), [given["content"], given["style"]]
+    network, variables = decoder(config), {"params": params}
+    raw_content, raw_style = batching.apply_together(
+        feature_fn, [given["content"], given["style"]]
     )
-    goal = fusions.moments(style["relu4_1"])
-    own = fusions.moments(content["relu4_1"])
-    fused = fusions.adaptive_instance_norm(content["relu4_1"], own, goal)
+    content = scaled(raw_content, scales)["relu4_1"]
+    goal = fusions.moments(scaled(raw_style, scales)["relu4_1"])
+    fused = fusions.adaptive_instance_norm(content, fusions.moments(content), goal)
 
-    stylized = network.apply({"params": params}, fused)
+    maps = [fused, content] if config.reconstruction_weight else [fused]
+    decode = functools.partial(network.apply, variables)
+    stylized, *same = batching.apply_together(decode, maps)
 
-    found = scaled(feature_fn(stylized), scales)
-    distances = {
-        "content": content_losses.euclidean_distance(found["relu4_1"], fused),
-        "style": style_losses.moments_loss(found, style),
+    raw = feature_fn(stylized)
+    found = scaled(raw, scales)["relu4_1"]
+    terms = {
+        "content": config.content_weight
+        * content_losses.euclidean_distance(found, fused).mean(),
+        "style": config.style_weight
+        * stylizer_step.style_term(
+            raw, raw_style, scales, kind=config.style_loss
+        ).mean(),
     }
-    weights = {"content": config.content_weight, "style": config.style_weight}
-    if config.reconstruction_weight:
-        same = network.apply({"params": params}, content["relu4_1"])
-        distances["reconstruction"] = jnp.mean(
-            jnp.abs(same - given["content"]), axis=(1, 2, 3)
-        )
-        weights["reconstruction"] = config.reconstruction_weight
-    terms = {name: weights[name] * jnp.mean(x) for name, x in distances.items()}
+    if same:
+        missed = jnp.mean(jnp.abs(same[0] - given["content"]))
+        terms["reconstruction"] = config.reconstruction_weight * missed
     return terms, stylized
 
 

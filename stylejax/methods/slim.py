@@ -61,8 +61,10 @@ class SlimConfig:
     reconstruction_weight: float = 10.0  # L1 of content decoded as it is
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
+    optimizer: str = "adam"  # or muon, sgd
     learning_rate: float = 1e-3  # at the first step
     lr_decay: float = 1e-4  # rate / (1 + decay * step)
+    warmup_steps: int = 0  # in which the rate rises to this
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged

@@ -21,10 +21,9 @@ from jaxtyping import Array, Float, Int
 
 from stylejax.image import resize
 from stylejax.losses import content as content_losses
-from stylejax.losses import style as style_losses
 from stylejax.losses.channel_scale import scaled
 from stylejax.methods import control as controls
-from stylejax.methods import fusing
+from stylejax.methods import decoder_fit, fusing
 from stylejax.methods.control import StyleControl
 from stylejax.models.adain_decoder import AdaINDecoder
 from stylejax.models.style_attention import StyleAttention, StyleKeys
@@ -50,16 +49,20 @@ class StyleAttentionConfig:
     max_keys: int = 4096  # style positions of a depth that are looked at
     tile: int = 1024  # content positions worked on at a time
     dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
+    start: str = "noise"  # or least_squares: attention of features, decoder fitted
     image_size: int = 256  # side of the training crops in pixels
     # Losses.
-    global_weight: float = 10.0  # means and deviations of the four layers
+    style_loss: str = "moments"  # or relative_gram: the global distance of four layers
+    global_weight: float = 10.0  # of that distance
     local_weight: float = 3.0  # to attention without parameters, position by position
     identity_weight: float = 10.0  # L1 of a picture painted in its own style
     identity_features_weight: float = 1.0  # the same, on the maps of four layers
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
+    optimizer: str = "adam"  # or muon, sgd
     learning_rate: float = 2e-4  # at the first step
     lr_decay: float = 5e-5  # rate / (1 + decay * step)
+    warmup_steps: int = 0  # in which the rate rises to this
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
@@ -161,6 +164,36 @@ def init(key: Key, config: StyleAttentionConfig) -> StylizerState:
 calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
+def first_networks(
+    state: StylizerState, images: Image, *, config: StyleAttentionConfig
+) -> StylizerState:
+    """The state with the networks that `config.start` asks for.
+
+    Args:
+      state: from `calibrate`.
+      images: `b h w 3` in [0, 1], some dozens of the training's crops.
+      config: the method's configuration.
+
+    Returns:
+      The state; with "noise" as it was. With "least_squares" queries and keys are the
+      features themselves, and the decoder inverts features.
+
+    Raises:
+      ValueError: an unknown start.
+    """
+    if not decoder_fit.is_wanted(config.start):
+        return state
+    fitted = decoder_fit.fit(
+        decoder(config),
+        functools.partial(vgg.features, config.features, padding_mode="reflect"),
+        state.fixed,
+        images,
+        skip="relu3_1",
+    )
+    params = {tap: _unit(_width(config, tap)) for tap in FUSED} | {"decoder": fitted}
+    return with_painting_params(state, {**params, "scales": state.fixed})
+
+
 def make_train_step(
     config: StyleAttentionConfig, *, axis_name: str | None = None
 ) -> Callable[[StylizerState, dict], tuple[StylizerState, Metrics]]:
@@ -186,9 +219,10 @@ def _terms(
     config: StyleAttentionConfig,
 ) -> tuple[dict, Image]:
     """The terms of the loss, weights included, and the stylised pictures."""
-    content, style = batching.apply_together(
-        lambda x: scaled(feature_fn(x), scales), [given["content"], given["style"]]
+    raw_content, raw_style = batching.apply_together(
+        feature_fn, [given["content"], given["style"]]
     )
+    content, style = (scaled(x, scales) for x in (raw_content, raw_style))
 
     def painted(content: Features, style: Features) -> Image:
         fused = {
@@ -202,11 +236,13 @@ def _terms(
     stylized = painted(content, style)
     same = painted(content, content)
 
-    found, own = batching.apply_together(
-        lambda x: scaled(feature_fn(x), scales), [stylized, same]
-    )
+    raw, raw_own = batching.apply_together(feature_fn, [stylized, same])
+    found, own = (scaled(x, scales) for x in (raw, raw_own))
     terms = {
-        "global": config.global_weight * style_losses.moments_loss(found, style).mean(),
+        "global": config.global_weight
+        * stylizer_step.style_term(
+            raw, raw_style, scales, kind=config.style_loss
+        ).mean(),
         "local": config.local_weight
         * sum(
             content_losses.euclidean_distance(
@@ -229,9 +265,13 @@ def _plain(
 ) -> jax.Array:
     """Fused features of an attention whose queries and keys are the features."""
     network = StyleAttention(content.shape[-1], config.max_keys, config.tile)
-    c = content.shape[-1]
-    unit = {"kernel": jnp.eye(c)[None, None], "bias": jnp.zeros(c)}
-    return network.apply({"params": {"query": unit, "key": unit}}, content, style)
+    return network.apply({"params": _unit(content.shape[-1])}, content, style)
+
+
+def _unit(channels: int) -> Params:
+    """Projections whose queries and keys are the features themselves."""
+    same = {"kernel": jnp.eye(channels)[None, None], "bias": jnp.zeros(channels)}
+    return {"query": same, "key": same}
 
 
 def _decode(params: Params, fused: Features, config: StyleAttentionConfig) -> Image:

@@ -261,7 +261,10 @@ def _sums(u, v, rows_u, rows_v, kernel, *, skip_equal: bool) -> np.ndarray:
 
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    # Rounding makes 1e-16 of a zero, and the root of that is 1e-8: such values are
+    # zeros, or singular covariances would cost half of the digits.
+    noise = len(values) * np.finfo(values.dtype).eps * np.abs(values).max()
+    return (vectors * np.sqrt(np.where(values > noise, values, 0.0))) @ vectors.T
 
 
 def _two_sets(x: ArrayLike, y: ArrayLike, *, least: int):

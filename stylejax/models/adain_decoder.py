@@ -8,6 +8,7 @@ Reference: Huang and Belongie 2017, https://arxiv.org/abs/1703.06868; with "vgg1
 layers are those of the reference code.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -62,6 +63,25 @@ def features_of(name: str, *, width: int) -> int:
     return width * vgg.MULTIPLES[entering - 1]
 
 
+def enlarges(name: str, names: Sequence[str]) -> bool:
+    """Whether a layer enlarges its map first: where the encoder halves it.
+
+    Args:
+      name: one of `names`.
+      names: from `layer_names`.
+
+    Returns:
+      True between two blocks.
+
+    Example:
+      >>> names = layer_names("vgg11")
+      >>> [name for name in names if enlarges(name, names)]
+      ['conv3_2', 'conv2_1', 'conv1_1']
+    """
+    i = names.index(name)
+    return i > 0 and name[:5] != names[i - 1][:5]
+
+
 class AdaINDecoder(nn.Module):
     """Features of relu4_1, `b h w 8c`, to pictures `b 8h 8w 3`, unbounded.
 
@@ -72,12 +92,14 @@ class AdaINDecoder(nn.Module):
       arch: the VGG that is mirrored.
       width: channels of its first block.
       padding_mode: reflect (the reference), zero or replicate.
+      until: the last layer that is computed, for its map; "" for the picture.
       dtype: dtype of the computation.
     """
 
     arch: str = "vgg16"
     width: int = 64
     padding_mode: str = "reflect"
+    until: str = ""
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -85,10 +107,9 @@ class AdaINDecoder(nn.Module):
         check_choice(self.arch, choices=vgg.BLOCKS, name="arch")
         names = layer_names(self.arch)
         shared = {"dtype": self.dtype, "kernel_init": he_init}
-        for i, name in enumerate(names):
+        for name in names:
             features = features_of(name, width=self.width)
-            # The map is enlarged where the encoder has halved it: between two blocks.
-            if i and name[:5] != names[i - 1][:5]:
+            if enlarges(name, names):
                 x = NearestConv(features, self.padding_mode, name=name, **shared)(x)
             else:
                 padding = {"padding": 1, "padding_mode": self.padding_mode}
@@ -97,4 +118,6 @@ class AdaINDecoder(nn.Module):
                 lateral = Conv(features, 1, name="skip", **shared)(skip)
                 x, skip = x + lateral, None
             x = nn.relu(x) if name != "conv1_1" else x
+            if name == self.until:
+                break
         return x.astype(jnp.float32)

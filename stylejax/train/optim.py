@@ -16,16 +16,18 @@ from stylejax.checks import check_choice
 from stylejax.train.state import StylizerState
 from stylejax.typing import Metrics
 
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "sgd", "muon")
 
 
 def direction(name: str, *, beta1: float, beta2: float) -> optax.GradientTransformation:
     """Returns the optimiser without its learning rate.
 
     Args:
-      name: "adam", or "sgd" (plain gradient descent, for parity tests: Adam's
-        sign-like first step hides a wrong scale).
-      beta1: decay of the first moment.
+      name: "adam"; "sgd" (plain gradient descent, for parity tests: Adam's
+        sign-like first step hides a wrong scale); or "muon", which turns the momentum
+        of each kernel into the nearest matrix with equal singular values (kernels are
+        matrices of inputs by outputs) and has Adam for all else.
+      beta1: decay of the first moment; Muon's momentum is 0.95 whatever this is.
       beta2: decay of the second moment.
 
     Returns:
@@ -33,11 +35,34 @@ def direction(name: str, *, beta1: float, beta2: float) -> optax.GradientTransfo
 
     Raises:
       ValueError: unknown name.
+
+    Reference: Muon is Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/,
+    with updates as large as Adam's (Liu et al. 2025, https://arxiv.org/abs/2502.16982).
     """
     check_choice(name, choices=OPTIMIZERS, name="optimizer")
     if name == "sgd":
         return optax.identity()
+    if name == "muon":
+        ascent = optax.contrib.muon(
+            learning_rate=1.0,
+            adam_b1=beta1,
+            adam_b2=beta2,
+            muon_weight_dimension_numbers=_kernels,
+            consistent_rms=0.2,
+        )
+        return optax.chain(ascent, optax.scale(-1.0))  # it gives descents
     return optax.scale_by_adam(b1=beta1, b2=beta2, eps=1e-8)
+
+
+def _kernels(params: optax.Params) -> Any:
+    """Which parameters are matrices to Muon: kernels."""
+
+    def numbers(x: jax.Array) -> Any:
+        if x.ndim < 2:
+            return None
+        return optax.contrib.MuonDimensionNumbers(tuple(range(x.ndim - 1)), x.ndim - 1)
+
+    return jax.tree.map(numbers, params)
 
 
 def constant_then_linear(
@@ -71,20 +96,27 @@ def constant_then_linear(
     return jnp.maximum(0.0, 1.0 - decayed / (decay_epochs + 1))
 
 
-def inverse_time(step: jax.Array, *, rate: float, decay: float) -> jax.Array:
+def inverse_time(
+    step: jax.Array, *, rate: float, decay: float, warmup_steps: int = 0
+) -> jax.Array:
     """Returns the learning rate at `step`: rate / (1 + decay * step).
 
     Args:
       step: int32 scalar, steps taken before this one.
       rate: at the first step.
       decay: 0 keeps it.
+      warmup_steps: in which the rate rises to this in a straight line. Adam's first
+        steps move every weight by the whole rate, all in one direction, which undoes
+        networks that were good already.
 
     Returns:
       float32 scalar.
 
-    Reference: the rule of the AdaIN reference code.
+    Reference: the rule of the AdaIN reference code; the warm-up is ours.
     """
-    return rate / (1.0 + decay * jnp.asarray(step, jnp.float32))
+    step = jnp.asarray(step, jnp.float32)
+    risen = jnp.minimum(1.0, (step + 1.0) / max(warmup_steps, 1))
+    return risen * rate / (1.0 + decay * step)
 
 
 def descend(

@@ -11,26 +11,30 @@ from typing import Any
 import jax
 
 from stylejax import trees
+from stylejax.checks import check_choice
 from stylejax.image import color_jitter
-from stylejax.losses.channel_scale import channel_means
+from stylejax.losses import style as style_losses
+from stylejax.losses.channel_scale import channel_means, scaled
 from stylejax.train import gradients, optim, skipping
 from stylejax.train.state import StylizerState
-from stylejax.typing import Features, Image, Metrics, Params
+from stylejax.typing import Features, Image, Metrics, Params, PerExample
 
 Terms = Callable[[Params, dict, Any], tuple[dict, Any]]
 """(params, {"content": images, "style": images}, fixed) to (scalar terms, outputs)."""
+
+STYLE_KINDS = ("moments", "relative_gram")
 
 
 def optimizer(config: Any) -> Any:
     """The optimiser of a configuration, without its learning rate.
 
     Args:
-      config: has `beta1` and `beta2`.
+      config: has `optimizer`, `beta1` and `beta2`.
 
     Returns:
       An optax transformation.
     """
-    return optim.direction("adam", beta1=config.beta1, beta2=config.beta2)
+    return optim.direction(config.optimizer, beta1=config.beta1, beta2=config.beta2)
 
 
 def first_state(params: Params, *, fixed: Any, config: Any) -> StylizerState:
@@ -74,6 +78,31 @@ def calibrate(
     return state.replace(fixed=channel_means(judge(config), images))
 
 
+def style_term(
+    features: Features, target: Features, scales: Params, *, kind: str
+) -> PerExample:
+    """The distance of a painted picture's style, summed over the layers.
+
+    Args:
+      features: the judge's maps (b, h, w, c) by tap, as they are.
+      target: of the style, likewise, with the taps of `features`.
+      scales: (c,) by tap, from `channel_means`.
+      kind: "moments", the published one, of maps in units of `scales`; or
+        "relative_gram", of maps as they are. The first lets a few rarely active
+        channels, which are large in such units, count for nearly all.
+
+    Returns:
+      (b,), float32.
+
+    Raises:
+      ValueError: an unknown kind.
+    """
+    check_choice(kind, choices=STYLE_KINDS, name="style_loss")
+    if kind == "relative_gram":
+        return style_losses.relative_gram_loss(features, target)
+    return style_losses.moments_loss(scaled(features, scales), scaled(target, scales))
+
+
 def make(
     terms_fn: Terms,
     config: Any,
@@ -86,8 +115,9 @@ def make(
 
     Args:
       terms_fn: the terms of the loss, weights included, means over the pictures.
-      config: of the method: learning_rate, lr_decay, beta1, beta2, ema_decay,
-        accumulate_steps, recolor (share of the styles in other colours) and seed.
+      config: of the method: optimizer, learning_rate, lr_decay, warmup_steps, beta1,
+        beta2, ema_decay, accumulate_steps, recolor (share of the styles in other
+        colours) and seed.
       axis_name: of the mapped devices under `jax.pmap`.
       num_choices: each picture is given a `choice` as well, a number below this one,
         all alike; 0 draws none.
@@ -126,7 +156,10 @@ def make(
             grads = trees.only(grads, is_trained)
 
         rate = optim.inverse_time(
-            state.step, rate=config.learning_rate, decay=config.lr_decay
+            state.step,
+            rate=config.learning_rate,
+            decay=config.lr_decay,
+            warmup_steps=config.warmup_steps,
         )
         moved = optim.advance(
             state, grads, transformation, rate=rate, ema_decay=config.ema_decay

@@ -78,3 +78,10 @@ def test_what_is_drawn_red_is_where_the_patch_looks(generator):
     top = redness[: side // 4, -side // 4 :]
     assert top.mean() > 0.2
     assert redness[side // 4 : side].max() < 1e-3
+
+
+def test_a_box_is_seen_in_a_picture_of_its_own_colour():
+    color = attention_figures._COLORS[0]
+    same = np.full((64, 64, 3), color, np.float32)
+    marked = attention_figures._marked(same, (32.0, 32.0), color)
+    assert np.abs(marked - np.float32(color)).max() > 0.5

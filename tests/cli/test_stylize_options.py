@@ -50,3 +50,13 @@ def test_styles_are_files_unless_the_network_knows_them_by_name():
     assert stylize_options.mask_files(options) == ["m.png", "k.png"]
     named = Options(style=("waves",), method="feedforward")
     assert stylize_options.style_files(named) == []
+
+
+def test_a_style_known_by_name_says_which_method_knows_it(tmp_path, monkeypatch):
+    named = Options(style=("great_wave",), method="slim")
+    with pytest.raises(UsageError, match="set --method=feedforward or name a file"):
+        stylize_options.check(named, ["b.png"])
+    stylize_options.check(Options(style=("no_such_style",)), ["b.png"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "great_wave").write_bytes(b"")  # a file goes before a name
+    stylize_options.check(named, ["b.png"])

@@ -70,6 +70,36 @@ def test_the_loss_falls_and_the_average_follows(model):
     assert not all(jax.tree.leaves(same))
 
 
+@pytest.mark.parametrize("name", ["adain", "style_attention"])
+def test_fitted_networks_bring_the_content_back(name, tiny, pictures):
+    method = LEARNED[name]
+    config = dataclasses.replace(CONFIGS[name], features=tiny, start="least_squares")
+    crops = np.stack(
+        [
+            x[0, i : i + 16, j : j + 16]
+            for x in pictures
+            for i in (0, 2)
+            for j in range(0, 10, 2)
+        ]
+    )
+    noise = method.init(KEY, config)
+    noise = method.calibrate(noise, crops, None, config=config)
+    fitted = method.first_networks(noise, crops, config=config)
+    content = crops[3:4]
+
+    def missed(state):
+        model = stylizers.Stylizer(name, config, method.painting_params(state))
+        painted = model.stylize(content, [content])
+        return float(np.mean((np.asarray(painted) - content) ** 2))
+
+    assert missed(fitted) < 0.02
+    assert missed(fitted) < 0.3 * missed(noise)
+    unchanged = method.first_networks(
+        noise, crops, config=dataclasses.replace(config, start="noise")
+    )
+    assert unchanged is noise
+
+
 def test_parts_of_a_batch_and_several_devices_take_the_same_step(model):
     method = LEARNED[model.method]
     state = method.init(KEY, model.config)

@@ -55,8 +55,41 @@ def test_sgd_is_plain():
     assert moved.tolist() == [0.5]
 
 
+def test_muon_makes_all_singular_values_of_a_kernel_alike():
+    optimizer = optim.direction("muon", beta1=0.9, beta2=0.999)
+    generator = np.random.default_rng(0)
+    gradient = generator.normal(size=(3, 3, 2, 6)) * np.logspace(0, 2, 6)
+    params = {"kernel": jnp.zeros((3, 3, 2, 6)), "bias": jnp.zeros(6)}
+    grads = {"kernel": jnp.float32(gradient), "bias": jnp.arange(-3.0, 3.0) + 0.5}
+    moved, _ = optim.descend(
+        optimizer, params, optimizer.init(params), grads, rate=jnp.array(1.0)
+    )
+    given, found = (np.reshape(x, (18, 6)) for x in (gradient, moved["kernel"]))
+    size = np.linalg.svd(found, compute_uv=False)
+    assert size.max() < 2 * size.min()  # of the gradient: a hundred times
+    # Downhill, along the gradient's own directions, and as large as Adam's steps.
+    u, _, v = np.linalg.svd(given, full_matrices=False)
+    share = -np.trace((u @ v).T @ found) / np.linalg.norm(u @ v) / np.linalg.norm(found)
+    assert share > 0.97
+    assert 0.1 < np.sqrt(np.mean(found**2)) < 0.4
+    by_adam = moved["bias"] * -np.sign(grads["bias"])  # with Nesterov's step ahead
+    np.testing.assert_allclose(by_adam, by_adam[0], rtol=1e-4)
+    assert by_adam[0] > 0
+
+
+def test_the_rate_rises_and_falls():
+    rule = {"rate": 0.5, "decay": 0.1}
+    found = [
+        float(optim.inverse_time(jnp.int32(i), **rule, warmup_steps=4))
+        for i in (0, 1, 3, 4, 10)
+    ]
+    expected = [0.125, 0.25 / 1.1, 0.5 / 1.3, 0.5 / 1.4, 0.25]
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert float(optim.inverse_time(jnp.int32(0), **rule)) == 0.5
+
+
 def test_unknown_optimizer_lists_what_exists():
-    with pytest.raises(ValueError, match="optimizer: expected one of adam, sgd"):
+    with pytest.raises(ValueError, match="optimizer: expected one of adam, sgd, muon"):
         optim.direction("lion", beta1=0.5, beta2=0.9)
 
 

@@ -8,13 +8,17 @@ import numpy as np
 import optax
 import pytest
 
+from stylejax.losses import style
+from stylejax.losses.channel_scale import scaled
 from stylejax.train import stylizer_step
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
+    optimizer: str = "adam"
     learning_rate: float = 0.1
     lr_decay: float = 0.5
+    warmup_steps: int = 0
     beta1: float = 0.9
     beta2: float = 0.99
     ema_decay: float = 0.0
@@ -105,3 +109,22 @@ def test_recoloured_styles_change_the_loss():
         _, metrics = stylizer_step.make(terms, config)(first(config), batch())
         losses.append(float(metrics["loss/total"]))
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
+def test_the_style_is_compared_in_units_or_as_it_is():
+    generator = np.random.default_rng(0)
+    x, y = (
+        {
+            tap: jnp.float32(generator.random((2, 3, 4, 5)))
+            for tap in ("relu1_1", "relu2_1")
+        }
+        for _ in range(2)
+    )
+    scales = {tap: jnp.linspace(0.5, 2.0, 5) for tap in x}
+    expected = style.moments_loss(scaled(x, scales), scaled(y, scales))
+    found = stylizer_step.style_term(x, y, scales, kind="moments")
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found = stylizer_step.style_term(x, y, scales, kind="relative_gram")
+    np.testing.assert_allclose(found, style.relative_gram_loss(x, y), rtol=1e-6)
+    with pytest.raises(ValueError, match="style_loss: expected one of moments"):
+        stylizer_step.style_term(x, y, scales, kind="gram")
