@@ -67,8 +67,9 @@ def fit(
         method: a key of `stylejax.methods.TRAINED`.
         direction: "BtoA" exchanges the two domains.
         data_dir: where prepared `tfds:` sets lie.
-        init_from: a model to begin with instead of noise, see `warm_start`; a run that
-            is continued has begun already and ignores it.
+        init_from: a model to begin with instead of noise, or of what `config.start`
+            asks for, see `warm_start`; a run that is continued has begun already and
+            ignores it.
         writer: where to report; the usual files and a progress bar unless told.
 
     Returns:
@@ -160,8 +161,8 @@ def _begun(
     if settings.init_from:
         return warm_start(state, settings.init_from, method=settings.method)
     if hasattr(module, "first_networks"):
-        images = _some_pictures(iterator, _FITTED)
-        state = module.first_networks(state, images, config=config)
+        pictures = functools.partial(_some_pictures, iterator, _FITTED)
+        state = module.first_networks(state, pictures, config=config)
     return state
 
 

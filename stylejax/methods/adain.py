@@ -10,12 +10,14 @@ Reference: Huang and Belongie 2017, https://arxiv.org/abs/1703.06868, in the wei
 the learning rate of its PyTorch code. We differ in the encoder: the plain VGG, every
 channel divided by its mean activation, where theirs is a network normalised in such a
 way, so that the published weights of the losses keep their meaning; and in options that
-are off by default: reconstruction, recoloured styles.
+are off by default: reconstruction, recoloured styles, relative Gram distance, a decoder
+that begins as the encoder's inverse, Muon and a warm-up.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax.numpy as jnp
 
@@ -45,21 +47,21 @@ class AdaINConfig:
     features: str = "vgg16"  # VGG weights of the encoder: a name or a file
     dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
     fusion: str = "adain"  # adain or wct, when pictures are painted
-    start: str = "noise"  # or least_squares: the decoder inverts features at once
+    # What the decoder begins as: noise, or the inverse of the encoder, in closed form.
+    start: Literal["noise", "least_squares"] = "noise"
     image_size: int = 256  # side of the training crops in pixels
     # Losses.
     content_weight: float = 1.0  # distance of relu4_1 to the fused features
-    style_loss: str = (
-        "moments"  # or relative_gram: what the four layers are compared by
-    )
-    style_weight: float = 10.0  # of that distance
+    # Means and deviations of maps in units, or Gram matrices relative to their size.
+    style_loss: Literal["moments", "relative_gram"] = "moments"
+    style_weight: float = 10.0  # distance of the four layers to the style's
     reconstruction_weight: float = 0.0  # L1 of content decoded as it is
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
-    optimizer: str = "adam"  # or muon, sgd
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
     learning_rate: float = 1e-4  # at the first step
     lr_decay: float = 5e-5  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the rate rises to this
+    warmup_steps: int = 0  # in which the learning rate rises from nothing
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
@@ -125,13 +127,13 @@ calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
 def first_networks(
-    state: StylizerState, images: Image, *, config: AdaINConfig
+    state: StylizerState, images: Callable[[], Image], *, config: AdaINConfig
 ) -> StylizerState:
     """The state with the decoder that `config.start` asks for.
 
     Args:
       state: from `calibrate`.
-      images: `b h w 3` in [0, 1], some dozens of the training's crops.
+      images: to some dozens of the training's crops, `b h w 3` in [0, 1].
       config: the method's configuration.
 
     Returns:
@@ -145,7 +147,7 @@ def first_networks(
     feature_fn = functools.partial(
         vgg.features, config.features, padding_mode="reflect"
     )
-    params = decoder_fit.fit(decoder(config), feature_fn, state.fixed, images)
+    params = decoder_fit.fit(decoder(config), feature_fn, state.fixed, images())
     return with_painting_params(state, {"decoder": params, "scales": state.fixed})
 
 

@@ -14,7 +14,7 @@ gradient where the critic is sure.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,10 +56,10 @@ class AutoencoderConfig:
     confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
-    optimizer: str = "adam"  # or muon, sgd
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
     learning_rate: float = 1e-3  # at the first step
     lr_decay: float = 1e-4  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the rate rises to this
+    warmup_steps: int = 0  # in which the learning rate rises from nothing
     beta1: float = 0.5  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged

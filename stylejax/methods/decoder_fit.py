@@ -99,7 +99,15 @@ def fit(
 
     Returns:
       Parameters of `network`. The maps inside it are in units of their channels' means.
+
+    Raises:
+      ValueError: pictures whose sides do not halve three times.
     """
+    if any(side % 8 for side in np.shape(images)[1:3]):
+        raise ValueError(
+            f"image_size: a decoder is fitted on sides that are multiples of 8, got"
+            f" {np.shape(images)[1:3]}; set another size or start=noise"
+        )
     params: dict = {}
     for name, tap in mirrored_taps(network.arch).items():
         encode = feature_fn(
@@ -108,17 +116,20 @@ def fit(
         unit = channel_means(encode, images)[tap] if tap else jnp.ones(3)
         layer = _Layer(network, name, tap, skip)
         sums = jax.jit(functools.partial(layer.sums, encode))
-        inputs, outputs = np.zeros(()), np.zeros(())
+        inputs, outputs = np.zeros((), np.float64), np.zeros((), np.float64)
         for i, image in enumerate(images):
             key = jax.random.fold_in(jax.random.key(seed), i)
             found = sums(params, scales, unit, image[None], key)
-            inputs, outputs = inputs + np.asarray(found[0]), outputs + found[1]
-        params |= layer.params(_ridge(inputs, np.asarray(outputs)))
+            inputs, outputs = (
+                inputs + np.asarray(found[0]),
+                outputs + np.asarray(found[1]),
+            )
+        params |= layer.params(_ridge(inputs, outputs))
     return params
 
 
 def _ridge(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """The weights of the regression, in float64; the last row is the constant."""
+    """The regression's weights, solved for in float64; the last row is the constant."""
     penalty = RIDGE * np.trace(inputs) / len(inputs) * np.ones(len(inputs))
     penalty[-1] = 0.0
     return np.linalg.solve(inputs + np.diag(penalty), outputs)
@@ -142,9 +153,9 @@ class _Layer(NamedTuple):
         key: Key,
     ) -> tuple[jax.Array, jax.Array]:
         """One picture's part of the normal equations; see `fit`."""
-        maps = encode(image)
-        units = {**scales, self.tap: unit}  # a tap that enters is no goal
-        maps = scaled(maps, units)
+        raw = encode(image)
+        entering = [tap for tap in ("relu4_1", self.skip) if tap]
+        maps = scaled({tap: raw[tap] for tap in entering}, scales)
         x = maps["relu4_1"]
         skip = maps[self.skip] if self.skip else None
         names = layer_names(self.network.arch)
@@ -159,7 +170,7 @@ class _Layer(NamedTuple):
         if self._takes_skip():
             parts.append(maps[self.skip])
         rows = jnp.concatenate([*parts, jnp.ones((1, h, w, 1))], axis=-1)
-        goal = maps.get(self.tap, image)
+        goal = raw[self.tap] / unit[None, None, None] if self.tap else image
         drawn = jax.random.permutation(key, h * w)[:POSITIONS]
         rows = rows.reshape(h * w, -1)[drawn]
         goal = goal.reshape(h * w, -1)[drawn]

@@ -15,7 +15,7 @@ weighs more than the others.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -58,11 +58,11 @@ class FeedforwardConfig:
     variation_weight: float = 0.1  # total variation of the pictures
     reconstruction_weight: float = 10.0  # L1 of the row of the content
     # Optimisation.
-    optimizer: str = "adam"  # or muon, sgd
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
     train_only_norms: bool = False  # gains and shifts alone, to add styles
     learning_rate: float = 1e-3  # at the first step
     lr_decay: float = 0.0  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the rate rises to this
+    warmup_steps: int = 0  # in which the learning rate rises from nothing
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged

@@ -16,7 +16,7 @@ https://arxiv.org/abs/2211.15313), whose modulation we do not use.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -61,10 +61,10 @@ class SlimConfig:
     reconstruction_weight: float = 10.0  # L1 of content decoded as it is
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
-    optimizer: str = "adam"  # or muon, sgd
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
     learning_rate: float = 1e-3  # at the first step
     lr_decay: float = 1e-4  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the rate rises to this
+    warmup_steps: int = 0  # in which the learning rate rises from nothing
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged

@@ -13,7 +13,7 @@ style positions are thinned out (on a grid).
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,20 +49,22 @@ class StyleAttentionConfig:
     max_keys: int = 4096  # style positions of a depth that are looked at
     tile: int = 1024  # content positions worked on at a time
     dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
-    start: str = "noise"  # or least_squares: attention of features, decoder fitted
+    # What the decoder begins as: noise, or the inverse of the encoder, in closed form.
+    start: Literal["noise", "least_squares"] = "noise"
     image_size: int = 256  # side of the training crops in pixels
     # Losses.
-    style_loss: str = "moments"  # or relative_gram: the global distance of four layers
-    global_weight: float = 10.0  # of that distance
+    global_weight: float = 10.0  # distance of the four layers to the style's
+    # Means and deviations of maps in units, or Gram matrices relative to their size.
+    style_loss: Literal["moments", "relative_gram"] = "moments"
     local_weight: float = 3.0  # to attention without parameters, position by position
     identity_weight: float = 10.0  # L1 of a picture painted in its own style
     identity_features_weight: float = 1.0  # the same, on the maps of four layers
     recolor: float = 0.0  # share of the styles that get other colours
     # Optimisation.
-    optimizer: str = "adam"  # or muon, sgd
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
     learning_rate: float = 2e-4  # at the first step
     lr_decay: float = 5e-5  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the rate rises to this
+    warmup_steps: int = 0  # in which the learning rate rises from nothing
     beta1: float = 0.9  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
@@ -165,13 +167,13 @@ calibrate = functools.partial(stylizer_step.calibrate, judge)
 
 
 def first_networks(
-    state: StylizerState, images: Image, *, config: StyleAttentionConfig
+    state: StylizerState, images: Callable[[], Image], *, config: StyleAttentionConfig
 ) -> StylizerState:
     """The state with the networks that `config.start` asks for.
 
     Args:
       state: from `calibrate`.
-      images: `b h w 3` in [0, 1], some dozens of the training's crops.
+      images: to some dozens of the training's crops, `b h w 3` in [0, 1].
       config: the method's configuration.
 
     Returns:
@@ -187,7 +189,7 @@ def first_networks(
         decoder(config),
         functools.partial(vgg.features, config.features, padding_mode="reflect"),
         state.fixed,
-        images,
+        images(),
         skip="relu3_1",
     )
     params = {tap: _unit(_width(config, tap)) for tap in FUSED} | {"decoder": fitted}

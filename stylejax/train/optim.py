@@ -43,26 +43,26 @@ def direction(name: str, *, beta1: float, beta2: float) -> optax.GradientTransfo
     if name == "sgd":
         return optax.identity()
     if name == "muon":
-        ascent = optax.contrib.muon(
+        descent = optax.contrib.muon(
             learning_rate=1.0,
             adam_b1=beta1,
             adam_b2=beta2,
             muon_weight_dimension_numbers=_kernels,
             consistent_rms=0.2,
         )
-        return optax.chain(ascent, optax.scale(-1.0))  # it gives descents
+        return optax.chain(descent, optax.scale(-1.0))
     return optax.scale_by_adam(b1=beta1, b2=beta2, eps=1e-8)
 
 
 def _kernels(params: optax.Params) -> Any:
-    """Which parameters are matrices to Muon: kernels."""
+    """Which parameters are matrices to Muon: kernels, and no tables of vectors."""
 
-    def numbers(x: jax.Array) -> Any:
-        if x.ndim < 2:
+    def numbers(path: tuple, x: jax.Array) -> Any:
+        if getattr(path[-1], "key", "") != "kernel":
             return None
         return optax.contrib.MuonDimensionNumbers(tuple(range(x.ndim - 1)), x.ndim - 1)
 
-    return jax.tree.map(numbers, params)
+    return jax.tree_util.tree_map_with_path(numbers, params)
 
 
 def constant_then_linear(
@@ -99,11 +99,13 @@ def constant_then_linear(
 def inverse_time(
     step: jax.Array, *, rate: float, decay: float, warmup_steps: int = 0
 ) -> jax.Array:
-    """Returns the learning rate at `step`: rate / (1 + decay * step).
+    """Returns the learning rate at `step`.
+
+        min(1, (step + 1) / warmup_steps) * rate / (1 + decay * step)
 
     Args:
       step: int32 scalar, steps taken before this one.
-      rate: at the first step.
+      rate: at the first step, were there no warm-up.
       decay: 0 keeps it.
       warmup_steps: in which the rate rises to this in a straight line. Adam's first
         steps move every weight by the whole rate, all in one direction, which undoes

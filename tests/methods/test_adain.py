@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stylejax.losses.channel_scale import scaled
+from stylejax.losses.style import relative_gram_loss
 from stylejax.methods import adain
 from stylejax.nn import fusion
 from tests.methods import by_hand
@@ -50,6 +52,22 @@ def test_the_terms_are_those_of_the_paper(config):
     }
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[f"loss/{name}"], value, rtol=2e-3)
+
+
+def test_the_style_may_be_compared_by_gram_matrices_as_they_are(config):
+    config = dataclasses.replace(config, style_loss="relative_gram")
+    content, style = pictures(1), pictures(2)
+    state = adain.init(jax.random.key(0), config)
+    state = adain.calibrate(state, content, None, config=config)
+    step = jax.jit(adain.make_train_step(config))
+    _, metrics = step(state, {"a": content, "b": style})
+
+    encode = adain.encoder(config)
+    maps = [scaled(encode(x), state.fixed)["relu4_1"] for x in (content, style)]
+    fused = fusion.adaptive_instance_norm(maps[0], *map(fusion.moments, maps))
+    painted = adain.decoder(config).apply({"params": state.params}, fused)
+    expected = 10 * relative_gram_loss(encode(painted), encode(style)).mean()
+    np.testing.assert_allclose(metrics["loss/style"], expected, rtol=2e-3)
 
 
 def test_calibration_makes_means_one(config):

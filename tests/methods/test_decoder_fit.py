@@ -11,9 +11,7 @@ from stylejax.losses.channel_scale import channel_means, scaled
 from stylejax.methods import decoder_fit
 from stylejax.models.adain_decoder import AdaINDecoder, layer_names
 from stylejax.pretrained import vgg
-from tests.methods.tiny_networks import save_vgg
-
-WIDTH = 2
+from tests.methods.tiny_networks import edges, save_vgg
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +22,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images():
-    """Smooth pictures (60, 32, 32, 3) with an edge each."""
-    generator = np.random.default_rng(0)
-    y, x = np.mgrid[0:32, 0:32] / 32
-    found = []
-    for _ in range(60):
-        colors, turn = generator.random((2, 3)), generator.random(2) - 0.5
-        side = (turn[0] * (y - 0.5) + turn[1] * (x - 0.5) > 0)[..., None]
-        found.append(np.where(side, colors[0], colors[1] * x[..., None]))
-    return np.float32(found)
+    return edges(60)
 
 
 @pytest.fixture(scope="module")
@@ -84,27 +74,63 @@ def test_the_first_layer_is_a_ridge_regression(features, images, scales):
     np.testing.assert_allclose(params["conv4_1"]["bias"], expected[-1], atol=1e-3)
 
 
-@pytest.mark.parametrize("skip", ["", "relu3_1"])
-def test_pictures_come_back(features, images, scales, skip):
+def test_pictures_come_back(features, images, scales):
     network = decoder(features)
-    params = decoder_fit.fit(network, features, scales, images[:50], skip=skip)
-    wanted = network.init(
-        jax.random.key(0),
-        jnp.zeros((1, 4, 4, 8 * network.width)),
-        jnp.zeros((1, 8, 8, 4 * network.width)) if skip else None,
-    )["params"]
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, wanted)
+    unseen, missed = images[50:], {}
+    maps = scaled(features(("relu3_1", "relu4_1"))(unseen), scales)
+    for skip in ("", "relu3_1"):
+        params = decoder_fit.fit(network, features, scales, images[:50], skip=skip)
+        wanted = network.init(
+            jax.random.key(0),
+            jnp.zeros((1, 4, 4, 8 * network.width)),
+            jnp.zeros((1, 8, 8, 4 * network.width)) if skip else None,
+        )["params"]
+        assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, wanted)
+        lateral = maps["relu3_1"] if skip else None
+        back = network.apply({"params": params}, maps["relu4_1"], lateral)
+        missed[skip] = float(np.mean((np.asarray(back) - unseen) ** 2))
+    # Better than each picture's own mean colour, and better still with the skip.
+    own = unseen.mean((1, 2), keepdims=True)
+    assert missed[""] < 0.7 * float(np.mean((own - unseen) ** 2))
+    assert missed["relu3_1"] < 0.8 * missed[""]
 
-    unseen = images[50:]
-    maps = features(("relu3_1", "relu4_1"))(unseen)
-    maps = scaled(maps, scales)
-    lateral = maps["relu3_1"] if skip else None
-    back = network.apply({"params": params}, maps["relu4_1"], lateral)
-    noise = network.apply({"params": wanted}, maps["relu4_1"], lateral)
-    mean = np.broadcast_to(images[:50].mean((0, 1, 2)), unseen.shape)
-    missed = [float(np.mean((np.asarray(x) - unseen) ** 2)) for x in (back, mean)]
-    assert missed[0] < 0.5 * missed[1]
-    assert missed[0] < 0.5 * float(np.mean((np.asarray(noise) - unseen) ** 2))
+
+def test_what_enters_a_layer_does_not_depend_on_the_units_of_its_goal(
+    features, images, scales
+):
+    # The goal of `conv3_2` in VGG-11 is the map that enters by the skip as well.
+    network = decoder(features)
+    params = decoder_fit.fit(network, features, scales, images[:4], skip="relu3_1")
+    layer = decoder_fit._Layer(network, "conv3_2", "relu3_1", "relu3_1")
+    encode, key = features(("relu4_1", "relu3_1")), jax.random.key(0)
+    unit = scales["relu3_1"]
+    first, second = (
+        layer.sums(encode, params, scales, factor * unit, images[:1], key)
+        for factor in (1.0, 2.0)
+    )
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_allclose(first[1], 2 * second[1], rtol=1e-6)
+
+
+def test_some_positions_are_enough(features, images, scales, monkeypatch):
+    network = decoder(features)
+    maps = scaled(features(("relu4_1",))(images[50:]), scales)["relu4_1"]
+
+    def missed(seed):
+        params = decoder_fit.fit(network, features, scales, images[:50], seed=seed)
+        back = network.apply({"params": params}, maps)
+        return float(np.mean((np.asarray(back) - images[50:]) ** 2))
+
+    whole = missed(0)
+    monkeypatch.setattr(decoder_fit, "POSITIONS", 128)
+    parts = [missed(seed) for seed in (0, 1)]
+    assert parts[0] != parts[1]
+    assert max(parts) < 1.3 * whole
+
+
+def test_sides_that_do_not_halve_are_refused(features, images, scales):
+    with pytest.raises(ValueError, match="multiples of 8, got .*set another size"):
+        decoder_fit.fit(decoder(features), features, scales, images[:, :20])
 
 
 def test_the_same_pictures_give_the_same_decoder(features, images, scales):

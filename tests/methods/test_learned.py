@@ -15,7 +15,7 @@ from stylejax import stylizers
 from stylejax.methods import LEARNED, fusing
 from stylejax.methods.control import StyleControl
 from stylejax.train import parallel
-from tests.methods.tiny_networks import CONFIGS, save_vgg
+from tests.methods.tiny_networks import CONFIGS, edges, save_vgg
 
 KEY = jax.random.key(0)
 
@@ -71,33 +71,43 @@ def test_the_loss_falls_and_the_average_follows(model):
 
 
 @pytest.mark.parametrize("name", ["adain", "style_attention"])
-def test_fitted_networks_bring_the_content_back(name, tiny, pictures):
+def test_fitted_networks_bring_the_content_back(name, tiny):
     method = LEARNED[name]
     config = dataclasses.replace(CONFIGS[name], features=tiny, start="least_squares")
-    crops = np.stack(
-        [
-            x[0, i : i + 16, j : j + 16]
-            for x in pictures
-            for i in (0, 2)
-            for j in range(0, 10, 2)
-        ]
-    )
+    crops, content = np.split(edges(58), [50])
     noise = method.init(KEY, config)
     noise = method.calibrate(noise, crops, None, config=config)
-    fitted = method.first_networks(noise, crops, config=config)
-    content = crops[3:4]
+    fitted = method.first_networks(noise, lambda: crops, config=config)
 
     def missed(state):
         model = stylizers.Stylizer(name, config, method.painting_params(state))
-        painted = model.stylize(content, [content])
+        painted = [model.stylize(x[None], [x[None]])[0] for x in content]
         return float(np.mean((np.asarray(painted) - content) ** 2))
 
-    assert missed(fitted) < 0.02
+    # Better than each picture's own mean colour.
+    flat = float(np.mean((content.mean((1, 2), keepdims=True) - content) ** 2))
+    assert missed(fitted) < 0.7 * flat
     assert missed(fitted) < 0.3 * missed(noise)
     unchanged = method.first_networks(
-        noise, crops, config=dataclasses.replace(config, start="noise")
+        noise, lambda: crops, config=dataclasses.replace(config, start="noise")
     )
     assert unchanged is noise
+
+
+@pytest.mark.parametrize(
+    ("name", "term"), [("adain", "style"), ("style_attention", "global")]
+)
+def test_the_style_loss_is_the_one_that_was_chosen(name, term, tiny):
+    method, given = LEARNED[name], batch()
+    found = []
+    for kind in ("moments", "relative_gram"):
+        config = dataclasses.replace(CONFIGS[name], features=tiny, style_loss=kind)
+        state = method.init(KEY, config)
+        state = method.calibrate(state, given["a"], None, config=config)
+        step = jax.jit(method.make_train_step(config))
+        found.append(float(step(state, given)[1][f"loss/{term}"]))
+    assert found[1] > 0
+    assert found[0] != pytest.approx(found[1], rel=0.01)
 
 
 def test_parts_of_a_batch_and_several_devices_take_the_same_step(model):

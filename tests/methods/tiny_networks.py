@@ -37,3 +37,15 @@ def save_vgg(folder, *, arch="vgg11"):
         channels = out
     weights = vgg.VGGWeights({"params": params}, arch, False, "none", name)
     return str(vgg.save(folder / f"{arch}.safetensors", weights))
+
+
+def edges(count, side=32):
+    """Smooth pictures (count, side, side, 3) with an edge each, float32 in [0, 1]."""
+    generator = np.random.default_rng(0)
+    y, x = np.mgrid[0:side, 0:side] / side
+    found = []
+    for _ in range(count):
+        colors, turn = generator.random((2, 3)), generator.random(2) - 0.5
+        is_one_side = (turn[0] * (y - 0.5) + turn[1] * (x - 0.5) > 0)[..., None]
+        found.append(np.where(is_one_side, colors[0], colors[1] * x[..., None]))
+    return np.float32(found)

@@ -133,7 +133,7 @@ def test_metadata_that_is_nested_without_end_stays_text(tmp_path):
 
 def test_what_is_neither_file_nor_name_is_answered_with_the_names(shop):
     with pytest.raises(
-        FileNotFoundError, match="one of emoji, .*slim, vgg16, tiny; got 'vgg99'"
+        FileNotFoundError, match="one of adain, .*slim, .*vgg16, tiny; got 'vgg99'"
     ):
         inspection.verify_vgg("vgg99")
 

@@ -13,7 +13,7 @@ def test_what_ships_comes_first_with_its_card(shop):
     names = [item.name for item in inventory.items()]
     assert names == [*registry.names(), "vgg16", "tiny"]
     assert row("emoji").network == "cyclegan"
-    for name in ("feedforward", "slim"):
+    for name in ("adain", "feedforward", "slim", "style_attention"):
         assert row(name).network == name
         assert row(name).hash_state == inventory.VERIFIED
     assert row("vgg16").network == "vgg16"

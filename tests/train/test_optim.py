@@ -77,6 +77,23 @@ def test_muon_makes_all_singular_values_of_a_kernel_alike():
     assert by_adam[0] > 0
 
 
+def test_muon_leaves_tables_of_vectors_to_adam():
+    optimizer = optim.direction("muon", beta1=0.5, beta2=0.9)
+    params = {"gain": jnp.zeros((4, 16))}
+    state = optimizer.init(params)
+    generator = np.random.default_rng(0)
+    for step in range(60):
+        gradient = np.zeros((4, 16), np.float32)
+        gradient[2 if step else 0] = generator.normal(size=16)
+        before = params["gain"]
+        params, state = optim.descend(
+            optimizer, params, state, {"gain": jnp.asarray(gradient)}, rate=jnp.array(1)
+        )
+    moved = np.abs(np.asarray(params["gain"] - before)).max(axis=1)
+    assert moved[2] > 0.1
+    assert moved[[0, 1, 3]].max() < 1e-3  # a style that is not drawn stays
+
+
 def test_the_rate_rises_and_falls():
     rule = {"rate": 0.5, "decay": 0.1}
     found = [

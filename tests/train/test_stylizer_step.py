@@ -111,6 +111,23 @@ def test_recoloured_styles_change_the_loss():
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)
 
 
+def test_the_optimizer_and_the_warm_up_are_those_of_the_configuration():
+    config, given = Config(optimizer="sgd", warmup_steps=4), batch()
+    state = first(config)
+    moved, metrics = jax.jit(stylizer_step.make(terms, config))(state, given)
+    assert float(metrics["learning_rate"]) == pytest.approx(0.1 / 4)
+
+    def total(params):
+        found, _ = terms(
+            params, {"content": given["a"], "style": given["b"]}, state.fixed
+        )
+        return found["error"]
+
+    gradient = jax.grad(total)(state.params)["w"]
+    expected = state.params["w"] - 0.025 * gradient
+    np.testing.assert_allclose(moved.params["w"], expected, rtol=1e-5)
+
+
 def test_the_style_is_compared_in_units_or_as_it_is():
     generator = np.random.default_rng(0)
     x, y = (
