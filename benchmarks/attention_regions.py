@@ -112,7 +112,7 @@ def effects(model, content, style):
     return {
         "attribution": np.abs(np.asarray(table.table)).T,
         "occlusion": np.stack(moved, axis=1),
-    }, float(jnp.max(table.errors / jnp.maximum(jnp.abs(table.change), 1e-3)))
+    }, float(jnp.max(table.errors / jnp.sum(jnp.abs(table.table), axis=0)))
 
 
 def main(argv):
@@ -134,7 +134,10 @@ def main(argv):
         errors.append(error)
         for name, x in found.items():
             told.setdefault(name, []).append(x)
-        print(f"pair {i + 1}: attribution adds up to {error:.1e}", flush=True)
+        print(
+            f"pair {i + 1}: attribution adds up within {error:.1e} of its size",
+            flush=True,
+        )
     attention["both"] = [sum(x) / len(x) for x in zip(*attention.values(), strict=True)]
     rows = []
     agree = functools.partial(rank_agreement, jax.random.key(0))
@@ -162,7 +165,9 @@ def main(argv):
         "command": "python -m benchmarks.attention_regions",
         **environment(),
         "model": _MODEL.value,
-        "flags": {n: flags.FLAGS[n].value for n in ("size", "grid", "pairs")},
+        "flags": {
+            n: flags.FLAGS[n].value for n in ("size", "grid", "pairs", "num_steps")
+        },
         "largest_relative_error": max(errors),
         "rows": rows,
         "seconds": round(time.monotonic() - began),

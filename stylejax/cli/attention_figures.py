@@ -71,7 +71,8 @@ def explain(
         error = max(error, *(float(np.abs(x - 1).max()) for x in sums))
         for number, at in enumerate(quarters(painted.shape[:2])):
             marked = _marked(painted, at, _COLORS[number])
-            row = [panel.caption(marked, f"painted in {Path(name).stem}")]
+            words = Path(name).stem.replace("_", " ")  # so that they wrap
+            row = [panel.caption(marked, f"painted in {words}")]
             for tap, attention in found.items():
                 entry = nearest(attention, at)
                 row.append(_drawn(seen, attention, entry["query"], tap))
