@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,7 +129,10 @@ def _train(
         protocol.write_protocol(workdir / PROTOCOL_NAME, pinned)
     state = module.init(jax.random.key(config.seed), config)
     if not checkpointer.steps():  # else all of it is in the checkpoint
+        began = time.monotonic()
         state = _begun(state, data, iterator, settings)
+        if (seconds := time.monotonic() - began) > 1:
+            writer.write_message(f"first networks after {seconds:.0f} s")
     result = loop.run(
         parallel.replicate(state, mesh),
         _jitted_step(method, config, mesh),
