@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from benchmarks.worlds import held_out
 from stylejax import stylizers
 from stylejax.cli.flags import refuse_arguments, run_app
-from stylejax.data.style_pictures import read_list
 from stylejax.explain.attention_agreement import rank_agreement
 from stylejax.explain.baselines import blur_baseline
 from stylejax.explain.regions import region_table
@@ -46,8 +46,6 @@ _GRID = flags.DEFINE_integer("grid", 4, "Regions to a side, of output and style.
 _STEPS = flags.DEFINE_integer("num_steps", 8, "Nodes of the integrated gradients.")
 _PAIRS = flags.DEFINE_integer("pairs", 12, "Photographs by paintings, drawn.")
 _OUT = flags.DEFINE_string("out", "benchmarks/results/attention_regions.json", "JSON.")
-
-_LEFT_OUT = ("mst_wave.jpg",)  # the second scan of a work that is there
 
 
 def square(path):
@@ -119,11 +117,7 @@ def main(argv):
     """Compares, prints and writes."""
     refuse_arguments(argv)
     began = time.monotonic()
-    names = [n for n in read_list(_HELD_OUT.value) if n not in _LEFT_OUT]
-    photos, paintings = (
-        [Path(f) / n for n in names if (Path(f) / n).is_file()]
-        for f in (_PHOTOS.value, _PAINTINGS.value)
-    )
+    photos, paintings = held_out.paths(_HELD_OUT.value, _PHOTOS.value, _PAINTINGS.value)
     model = stylizers.load(_MODEL.value)
     attention, told, errors = {}, {}, []
     for i in range(_PAIRS.value):

@@ -15,15 +15,13 @@ import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from benchmarks.worlds import held_out
 from stylejax import stylizers
 from stylejax.cli.flags import refuse_arguments, run_app
-from stylejax.data.style_pictures import read_list, read_names
-from stylejax.image import files
-from stylejax.image.resize import fit_longer_side
+from stylejax.data.style_pictures import read_names
 from stylejax.losses import style as style_losses
 from stylejax.methods import FIXED
 from stylejax.methods.control import StyleControl
@@ -41,17 +39,11 @@ _NAMED = flags.DEFINE_string(
     "What networks of fixed styles call the paintings.",
 )
 _METHODS = flags.DEFINE_multi_string("method", ["slim"], "Shipped names or files.")
-_SIZE = flags.DEFINE_integer("size", 256, "Longer side in pixels.")
+_SIZE = flags.DEFINE_integer("size", 256, "Longer side in pixels.", lower_bound=128)
 _OUT = flags.DEFINE_string("out", "benchmarks/results/region_leak.json", "JSON.")
 
 MARGINS = (0, 16, 32)
-_LEFT_OUT = ("mst_wave.jpg",)  # the second scan of a work that is there
 _TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-
-
-def sized(path):
-    """A picture `1 h w 3` whose longer side is --size."""
-    return fit_longer_side(jnp.asarray(files.read(path))[None], _SIZE.value)
 
 
 def halves(picture):
@@ -124,10 +116,8 @@ def measure(name, photos, paintings, feature_fn):
 def main(argv):
     """Returns 0 after the table is printed and the JSON written."""
     refuse_arguments(argv)
-    names = [name for name in read_list(_HELD_OUT.value) if name not in _LEFT_OUT]
-    photos, paintings = (
-        {n: sized(Path(folder) / n) for n in names if (Path(folder) / n).is_file()}
-        for folder in (_PHOTOS.value, _PAINTINGS.value)
+    photos, paintings = held_out.sized(
+        _HELD_OUT.value, _PHOTOS.value, _PAINTINGS.value, size=_SIZE.value
     )
     feature_fn = jax.jit(vgg.features("vgg16", _TAPS))
     rows = {}

