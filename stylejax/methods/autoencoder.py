@@ -2,8 +2,9 @@
 
 A picture becomes a vector `d` that says what is shown; the decoder renders it in the
 style of either domain, or in that of a style picture. It is trained on two domains by
-reconstruction, by coming back (picture and vector), and against a critic that tries to
-tell the domain from the vector: where it cannot, no style is left there.
+reconstruction, by coming back (the vector, and where asked the picture), and against a
+critic that tries to tell the domain from the vector: where it cannot, no style is left
+there.
 
 Reference: content and style codes as in Huang et al. 2018 (MUNIT),
 https://arxiv.org/abs/1804.04732, with a vector in place of their content map; the
@@ -23,6 +24,7 @@ from stylejax import checks
 from stylejax.image import resize
 from stylejax.models.latent_autoencoder import (
     GRID,
+    PLACE,
     ContentEncoder,
     LatentDecoder,
     StyleCritic,
@@ -41,7 +43,7 @@ class AutoencoderConfig:
     """Every hyper-parameter of the method; it is written beside each checkpoint."""
 
     # Networks.
-    latent_size: int = 16  # numbers of a content vector
+    latent_size: int = 32  # numbers of a content vector; three place what is drawn
     style_size: int = 8  # numbers of a style vector
     width: int = 32  # channels at half the sides
     dtype: str = "float32"  # dtype of the computation: float32 or bfloat16
@@ -50,16 +52,16 @@ class AutoencoderConfig:
     # Squares: by absolute differences what is small in a picture is never learnt, since
     # leaving it out costs no more than a texture that is slightly off.
     reconstruction_weight: float = 100.0  # square of a picture's own style rendered
-    cycle_weight: float = 50.0  # square of a picture there and back
+    cycle_weight: float = 0.0  # square of a picture there and back; 0: not rendered
     latent_weight: float = 1.0  # of the vector there and back, relative to its size
     critic_weight: float = 1.0  # of the critic's own loss, which reaches it alone
     confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
-    optimizer: Literal["adam", "muon", "sgd"] = "adam"  # muon: for kernels, else Adam
-    learning_rate: float = 1e-3  # at the first step
-    lr_decay: float = 1e-4  # rate / (1 + decay * step)
-    warmup_steps: int = 0  # in which the learning rate rises from nothing
+    optimizer: Literal["adam", "muon", "sgd"] = "muon"  # muon: for kernels, else Adam
+    learning_rate: float = 5e-3  # at the first step
+    lr_decay: float = 1e-3  # rate / (1 + decay * step)
+    warmup_steps: int = 100  # in which the learning rate rises from nothing
     beta1: float = 0.5  # Adam's decay of the first moment
     beta2: float = 0.999  # Adam's decay of the second moment
     accumulate_steps: int = 1  # parts a batch is split into, gradients averaged
@@ -91,8 +93,13 @@ def networks(config: AutoencoderConfig) -> dict[str, Any]:
       content, style, decoder and critic.
 
     Raises:
-      ValueError: a side that halvings do not bring to 4.
+      ValueError: a side that halvings do not bring to 4, or a vector too short.
     """
+    if config.latent_size <= PLACE:
+        raise ValueError(
+            f"latent_size: expected at least {PLACE + 1}, of which {PLACE} place what"
+            f" is drawn, got {config.latent_size}"
+        )
     shared = {"width": config.width, "dtype": jnp.dtype(config.dtype)}
     count = _num_downs(config)
     return {
@@ -168,7 +175,6 @@ def _terms(
     same = apply("decoder", latent, own)
     swapped = apply("decoder", latent, other)
     again = apply("content", swapped)
-    cycled = apply("decoder", again, own)
     judged = _judged(params["critic"], latent, config)
     read = apply("style", images)
 
@@ -178,16 +184,19 @@ def _terms(
     moved = missed / (jnp.mean(jnp.square(known), axis=1) + 1e-3)
     guessed, undecided = (jax.nn.log_softmax(x) for x in judged)
     seen = jnp.square(read - jax.lax.stop_gradient(own))
-    return {
+    terms = {
         "reconstruction": config.reconstruction_weight * _square_error(same, images),
-        "cycle": config.cycle_weight * _square_error(cycled, images),
         "latent": config.latent_weight * jnp.mean(moved),
         "critic": -config.critic_weight
         * jnp.mean(guessed[jnp.arange(len(domain)), domain]),
         "confusion": -config.confusion_weight
         * (jnp.mean(undecided) + jnp.log(len(DOMAINS))),
         "style": config.style_weight * jnp.mean(seen),
-    }, swapped
+    }
+    if config.cycle_weight:
+        cycled = apply("decoder", again, own)
+        terms["cycle"] = config.cycle_weight * _square_error(cycled, images)
+    return terms, swapped
 
 
 def _square_error(x: Image, y: Image) -> jax.Array:

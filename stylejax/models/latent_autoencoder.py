@@ -5,10 +5,15 @@
     picture = LatentDecoder(z, s)
 
 The content encoder normalises every map, which takes away what a style changes most,
-and keeps where things are; the style encoder does the opposite. The decoder grows the
-content vector to a picture and lets the style choose gains and shifts of its norms. It
-adds a learnt map at every size, always the same: a texture that stands still need not
-be grown from the vector.
+and keeps where things are; the style encoder does the opposite. The decoder draws what
+is shown on a canvas and places the canvas in the picture: the first three numbers of
+the content vector are its shift to the right, downwards, and its zoom (Jaderberg et al.
+2015, https://arxiv.org/abs/1506.02025), so where things are and how large is to be
+read off them whatever is shown. The style chooses gains and shifts after each
+enlargement. The decoder's norm is over the whole of a canvas (Ba et al. 2016,
+https://arxiv.org/abs/1607.06450): a norm of each map would hide how much of it an
+object fills. A learnt map, always the same, is added at full size: a texture that
+stands still need not be drawn.
 """
 
 from typing import Any
@@ -18,11 +23,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from stylejax.nn.conv import Conv, he_init
-from stylejax.nn.norm import instance_norm
+from stylejax.nn.norm import instance_norm, layer_norm
 from stylejax.nn.upsample import NearestConv
 
 GRID = 4
 """Positions to a side between the vector and the first convolution."""
+PLACE = 3
+"""Numbers of a content vector that place the canvas: to the right, downwards, zoom."""
+_STEP = 0.3
 
 
 def widths(width: int, num_downs: int) -> list[int]:
@@ -110,11 +118,39 @@ class StyleEncoder(nn.Module):
         )
 
 
+def placed(canvas: jax.Array, place: jax.Array) -> jax.Array:
+    """Returns pictures with the canvas shifted and zoomed in them.
+
+    The canvas fills the picture at zeros. What of a picture it leaves empty is 0.
+
+    Args:
+      canvas: `b s s c`.
+      place: (b, 3): the canvas' centre, to the right and downwards of the picture's, in
+        halves of its side; and the logarithm of the canvas' side by the picture's.
+
+    Returns:
+      `b s s c`, by bilinear interpolation, differentiable by both.
+
+    Example:
+      >>> canvas = jnp.arange(4.0).reshape(1, 1, 4, 1).repeat(4, 1)
+      >>> placed(canvas, jnp.array([[0.5, 0.0, 0.0]]))[0, 0, :, 0].tolist()
+      [0.0, 0.0, 1.0, 2.0]
+    """
+    side = canvas.shape[1]
+    at = (2.0 * jnp.arange(side) + 1.0) / side - 1.0
+    scaled = (at[None, None] - place[:, :2, None]) * jnp.exp(-place[:, 2:, None])
+    steps = (scaled[..., None] - at[None, None, None]) * (side / 2)
+    columns, rows = jnp.moveaxis(jnp.maximum(0.0, 1.0 - jnp.abs(steps)), 1, 0)
+    y = jnp.einsum("bpq,bqxc->bpxc", rows.astype(canvas.dtype), canvas)
+    return jnp.einsum("bxq,bpqc->bpxc", columns.astype(canvas.dtype), y)
+
+
 class LatentDecoder(nn.Module):
     """Content vectors `b d` and style vectors `b e` to pictures `b s s 3` in [0, 1].
 
     Attributes:
-      width: channels before the last enlargement, as in the encoder.
+      width: four times this are the channels up to a quarter of the sides; there are
+        this many at half, and half of them at the full size.
       num_ups: enlargements, as many as the encoder has halvings.
       dtype: dtype of the convolutions.
     """
@@ -125,28 +161,34 @@ class LatentDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, content: jax.Array, style: jax.Array) -> jax.Array:
-        channels = widths(self.width, self.num_ups)[::-1]
-        y = nn.relu(nn.Dense(4 * self.width, name="hidden")(content))
-        y = nn.Dense(GRID * GRID * channels[0], name="grid")(y)
-        y = y.reshape(-1, GRID, GRID, channels[0]).astype(self.dtype)
+        full = 4 * self.width
+        last = [self.width, max(1, self.width // 2)]
+        channels = [full] * (self.num_ups - 2) + last[-self.num_ups :]
+        shared = {"dtype": self.dtype, "kernel_init": he_init}
+        place, shown = content[:, :PLACE], content[:, PLACE:]
+        y = nn.Dense(GRID * GRID * full, name="grid")(shown)
+        y = y.reshape(-1, GRID, GRID, full).astype(self.dtype)
         for i, features in enumerate(channels):
-            enlarge = NearestConv(
-                features, dtype=self.dtype, kernel_init=he_init, name=f"up{i}"
-            )
-            y = enlarge(y)
-            place = self.param(
-                f"place{i}", nn.initializers.normal(0.1), (1, *y.shape[1:])
-            )
-            y = nn.relu(self._styled(y + place.astype(y.dtype), style, f"style{i}"))
-        shared = {"dtype": self.dtype, "name": "head"}
-        y = Conv(3, 3, padding=1, padding_mode="reflect", **shared)(y)
-        return nn.sigmoid(y.astype(jnp.float32))
+            y = NearestConv(features, name=f"up{i}", **shared)(y)
+            if i < self.num_ups - 1:
+                y = nn.relu(self._styled(layer_norm(y), style, f"style{i}"))
+            if i < self.num_ups - 2:
+                same = {"padding": 1, "padding_mode": "reflect", "name": f"same{i}"}
+                y = y + nn.relu(Conv(features, 3, **same, **shared)(y))
+        y = placed(y, _STEP * place)
+        shape = (1, *y.shape[1:])
+        still = self.param("still", nn.initializers.normal(0.1), shape)
+        still = still.astype(y.dtype)
+        y = self._styled(y, style, "drawn") + self._styled(still, style, "ground")
+        head = Conv(
+            3, 3, padding=1, padding_mode="reflect", dtype=self.dtype, name="head"
+        )
+        return nn.sigmoid(head(nn.relu(y)).astype(jnp.float32))
 
     def _styled(self, y: jax.Array, style: jax.Array, name: str) -> jax.Array:
         chosen = nn.Dense(2 * y.shape[-1], name=name)(style)[:, None, None]
         gain, shift = jnp.split(chosen, 2, axis=-1)
-        normalized = instance_norm(y).astype(jnp.float32)
-        return ((1.0 + gain) * normalized + shift).astype(y.dtype)
+        return ((1.0 + gain) * y.astype(jnp.float32) + shift).astype(y.dtype)
 
 
 class StyleCritic(nn.Module):

@@ -31,10 +31,38 @@ def instance_norm(x: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
     Reference: Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022; without the
     affine part, as in the CycleGAN reference code.
     """
+    return _normalized(x, axes=(1, 2), epsilon=epsilon)
+
+
+def layer_norm(x: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
+    """Returns `x` with mean 0 and variance 1 in each picture, all channels together.
+
+        y = (x - mean_hwc(x)) / sqrt(var_hwc(x) + epsilon)
+
+    Channels keep their means and sizes relative to each other, which `instance_norm`
+    takes away. The variance is the biased one; moments are computed in float32.
+
+    Args:
+      x: activations `b h w c`.
+      epsilon: added to the variance.
+
+    Returns:
+      Array of the shape and dtype of `x`.
+
+    Example:
+      >>> float(layer_norm(jnp.array([[[[1.0, 3.0]]]]))[0, 0, 0, 1])
+      0.999995
+
+    Reference: Ba et al. 2016, https://arxiv.org/abs/1607.06450, without the gain and
+    the bias.
+    """
+    return _normalized(x, axes=(1, 2, 3), epsilon=epsilon)
+
+
+def _normalized(x: jax.Array, *, axes: tuple[int, ...], epsilon: float) -> jax.Array:
     wide = x.astype(jnp.float32)
-    mean = jnp.mean(wide, axis=(1, 2), keepdims=True)
-    centred = wide - mean
-    variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
+    centred = wide - jnp.mean(wide, axis=axes, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
     return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
 
 

@@ -17,7 +17,9 @@ from stylejax.train.writers import Writer
 from stylejax.training import fit
 from stylejax.warm_start import warm_start
 
-CONFIG = AutoencoderConfig(latent_size=5, style_size=3, width=8, image_size=16)
+CONFIG = AutoencoderConfig(
+    latent_size=5, style_size=3, width=8, image_size=16, cycle_weight=50.0
+)
 KEY = jax.random.key(0)
 
 
@@ -97,6 +99,17 @@ def test_the_terms_are_those_of_the_text():
         np.testing.assert_allclose(terms[name], value, rtol=1e-3, atol=1e-6)
 
 
+def test_without_its_weight_the_way_back_is_not_rendered():
+    state = autoencoder.init(KEY, CONFIG)
+    config = dataclasses.replace(CONFIG, cycle_weight=0.0)
+    whole, _ = autoencoder._terms(state.params, *batch().values(), CONFIG)
+    short, _ = autoencoder._terms(state.params, *batch().values(), config)
+    assert float(whole.pop("cycle")) > 0
+    assert {k: float(v) for k, v in short.items()} == pytest.approx(
+        {k: float(v) for k, v in whole.items()}
+    )
+
+
 def test_training_lowers_what_it_should():
     step = jax.jit(autoencoder.make_train_step(CONFIG))
     state, seen = autoencoder.init(KEY, CONFIG), []
@@ -165,6 +178,11 @@ def test_sides_that_are_not_halved_to_four_are_refused():
     for side in (4, 20, 48):
         with pytest.raises(ValueError, match="image_size: expected 8, 16, 32"):
             autoencoder.init(KEY, dataclasses.replace(CONFIG, image_size=side))
+
+
+def test_a_vector_that_could_only_place_is_refused():
+    with pytest.raises(ValueError, match="latent_size: expected at least 4"):
+        autoencoder.init(KEY, dataclasses.replace(CONFIG, latent_size=3))
 
 
 def test_a_training_is_loaded_translates_and_begins_another(tmp_path, generator):

@@ -10,6 +10,7 @@ from stylejax.models.latent_autoencoder import (
     LatentDecoder,
     StyleCritic,
     StyleEncoder,
+    placed,
     widths,
 )
 
@@ -27,6 +28,66 @@ def test_sizes_fit_each_other(num_downs):
     style = jnp.zeros((2, 3))
     found = decoder.apply(decoder.init(KEY, latent, style), latent, style)
     assert found.shape == image.shape
+
+
+def test_the_decoder_works_at_a_quarter_of_the_sides():
+    decoder = LatentDecoder(width=4, num_ups=4)
+    variables = decoder.init(KEY, jnp.zeros((1, 5)), jnp.zeros((1, 3)))["params"]
+    outputs = {k: v["kernel"].shape[-1] for k, v in variables.items() if k != "still"}
+    ups = [outputs[f"up{i}"] for i in range(4)]
+    assert ups == [16, 16, 4, 2]
+    assert {k for k in outputs if k.startswith("same")} == {"same0", "same1"}
+    assert variables["still"].shape == (1, 64, 64, 2)
+
+
+def test_what_stands_still_needs_no_content(generator):
+    # With nothing drawn, pictures of all contents are the ground of their style.
+    decoder = LatentDecoder(width=16, num_ups=2)
+    contents = jnp.float32(generator.normal(size=(2, 5)))
+    style = jnp.float32(generator.normal(size=(2, 3)))
+    params = decoder.init(KEY, contents, style)["params"]
+    found = decoder.apply({"params": params}, contents, style[:1].repeat(2, 0))
+    assert float(jnp.abs(found[0] - found[1]).max()) > 1e-3
+    params["up1"] = jax.tree.map(jnp.zeros_like, params["up1"])
+    same = decoder.apply({"params": params}, contents, style[:1].repeat(2, 0))
+    np.testing.assert_allclose(same[0], same[1], atol=1e-6)
+    assert float(same[0].std()) > 1e-3
+    other = decoder.apply({"params": params}, contents, style)
+    assert float(jnp.abs(other[1] - same[1]).mean()) > 1e-3
+
+
+def test_a_canvas_is_placed_as_the_text_says(generator):
+    canvas = generator.random((3, 8, 8, 2), np.float32)
+    places = np.float32([[0, 0, 0], [0.25, -0.5, 0], [0.1, 0.3, -0.4]])
+    found = placed(jnp.asarray(canvas), jnp.asarray(places))
+    at = (2 * np.arange(8) + 1) / 8 - 1
+    expected = np.zeros_like(canvas)
+    for b, (right, down, zoom) in enumerate(places):
+        for i, j in np.ndindex(8, 8):
+            row = ((at[i] - down) / np.exp(zoom) + 1) * 4 - 0.5
+            column = ((at[j] - right) / np.exp(zoom) + 1) * 4 - 0.5
+            for p, q in np.ndindex(8, 8):
+                share = max(0, 1 - abs(row - p)) * max(0, 1 - abs(column - q))
+                expected[b, i, j] += share * canvas[b, p, q]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found[0], canvas[0], atol=1e-6)
+    np.testing.assert_allclose(found[1, :6, 1:], canvas[1, 2:, :7], atol=1e-6)
+
+
+def test_three_numbers_move_and_enlarge_what_is_drawn(generator):
+    content = jnp.float32(generator.normal(size=(1, 8))).at[:, :3].set(0.0)
+    style = jnp.float32(generator.normal(size=(1, 3)))
+    decoder = LatentDecoder(width=16, num_ups=3)
+    params = decoder.init(KEY, content, style)["params"]
+    params["still"] = jnp.zeros_like(params["still"])
+
+    def render(place):
+        given = content.at[:, :3].set(jnp.array(place) / 0.3)
+        return decoder.apply({"params": params}, given, style)[0]
+
+    first, moved = render([0.0, 0.0, 0.0]), render([0.25, 0.0, 0.0])
+    np.testing.assert_allclose(moved[:, 5:-2], first[:, 1:-6], atol=1e-4)
+    assert float(jnp.abs(first - render([0.0, 0.0, -1.0])).max()) > 1e-3
 
 
 def test_the_style_encoder_hardly_sees_where_things_are(generator):

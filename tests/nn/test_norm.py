@@ -1,4 +1,4 @@
-"""Instance norm against NumPy."""
+"""Norms against NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -6,37 +6,46 @@ import numpy as np
 import pytest
 
 from stylejax.nn import norm
-from stylejax.nn.norm import instance_norm
+from stylejax.nn.norm import instance_norm, layer_norm
+
+AXES = {instance_norm: (1, 2), layer_norm: (1, 2, 3)}
+both = pytest.mark.parametrize("normalize", list(AXES), ids=lambda f: f.__name__)
 
 
-def by_hand(x):
-    mean = x.mean(axis=(1, 2), keepdims=True)
-    return (x - mean) / np.sqrt(x.var(axis=(1, 2), keepdims=True) + 1e-5)
+def by_hand(x, axes):
+    mean = x.mean(axis=axes, keepdims=True)
+    return (x - mean) / np.sqrt(x.var(axis=axes, keepdims=True) + 1e-5)
 
 
+@both
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
-def test_agrees_with_numpy(generator, transform):
+def test_agrees_with_numpy(generator, transform, normalize):
     x = generator.normal(3.0, 2.0, (2, 5, 7, 4)).astype(np.float32)
-    np.testing.assert_allclose(transform(instance_norm)(x), by_hand(x), atol=2e-6)
+    x[..., 1] *= 7.0
+    expected = by_hand(x, AXES[normalize])
+    np.testing.assert_allclose(transform(normalize)(x), expected, atol=2e-6)
 
 
-def test_pictures_do_not_see_each_other(generator):
+@both
+def test_pictures_do_not_see_each_other(generator, normalize):
     x = generator.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    np.testing.assert_array_equal(instance_norm(x)[1:2], instance_norm(x[1:2]))
+    np.testing.assert_array_equal(normalize(x)[1:2], normalize(x[1:2]))
 
 
-def test_bfloat16_keeps_float32_moments():
+@both
+def test_bfloat16_keeps_float32_moments(normalize):
     # In bfloat16 a mean of 256 swallows differences of 1: the moments must be wider.
     x = jnp.array([255.0, 257.0] * 8, jnp.bfloat16).reshape(1, 4, 4, 1)
-    y = instance_norm(x)
+    y = normalize(x)
     assert y.dtype == jnp.bfloat16
     np.testing.assert_allclose(np.abs(np.asarray(y, np.float32)), 1.0, atol=0.02)
 
 
-def test_constant_channel_gives_zero_and_a_finite_gradient():
+@both
+def test_constant_channel_gives_zero_and_a_finite_gradient(normalize):
     x = jnp.full((1, 3, 3, 2), 0.7)
-    grads = jax.grad(lambda x: jnp.sum(instance_norm(x) ** 2))(x)
-    assert float(jnp.abs(instance_norm(x)).max()) < 1e-3
+    grads = jax.grad(lambda x: jnp.sum(normalize(x) ** 2))(x)
+    assert float(jnp.abs(normalize(x)).max()) < 1e-3
     assert bool(jnp.isfinite(grads).all())
 
 
