@@ -30,6 +30,8 @@ GRID = 4
 """Positions to a side between the vector and the first convolution."""
 PLACE = 3
 """Numbers of a content vector that place the canvas: to the right, downwards, zoom."""
+# Of a number of the vector, which is about 1 at the start: a canvas that begins far
+# outside of the picture leaves nothing to learn from.
 _STEP = 0.3
 
 
@@ -129,7 +131,8 @@ def placed(canvas: jax.Array, place: jax.Array) -> jax.Array:
         halves of its side; and the logarithm of the canvas' side by the picture's.
 
     Returns:
-      `b s s c`, by bilinear interpolation, differentiable by both.
+      `b s s c`, by bilinear interpolation (averages where the canvas is shrunk),
+      differentiable by both.
 
     Example:
       >>> canvas = jnp.arange(4.0).reshape(1, 1, 4, 1).repeat(4, 1)
@@ -137,12 +140,16 @@ def placed(canvas: jax.Array, place: jax.Array) -> jax.Array:
       [0.0, 0.0, 1.0, 2.0]
     """
     side = canvas.shape[1]
-    at = (2.0 * jnp.arange(side) + 1.0) / side - 1.0
-    scaled = (at[None, None] - place[:, :2, None]) * jnp.exp(-place[:, 2:, None])
-    steps = (scaled[..., None] - at[None, None, None]) * (side / 2)
-    columns, rows = jnp.moveaxis(jnp.maximum(0.0, 1.0 - jnp.abs(steps)), 1, 0)
-    y = jnp.einsum("bpq,bqxc->bpxc", rows.astype(canvas.dtype), canvas)
-    return jnp.einsum("bxq,bpqc->bpxc", columns.astype(canvas.dtype), y)
+
+    def one(canvas: jax.Array, place: jax.Array) -> jax.Array:
+        zoom = jnp.exp(place[2])
+        corner = (1.0 + place[1::-1] - zoom) * (side / 2)
+        scales = jnp.stack([zoom, zoom])
+        return jax.image.scale_and_translate(
+            canvas, canvas.shape, (0, 1), scales, corner, "linear"
+        )
+
+    return jax.vmap(one)(canvas, place).astype(canvas.dtype)
 
 
 class LatentDecoder(nn.Module):

@@ -50,8 +50,8 @@ def layer_norm(x: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
       Array of the shape and dtype of `x`.
 
     Example:
-      >>> float(layer_norm(jnp.array([[[[1.0, 3.0]]]]))[0, 0, 0, 1])
-      0.999995
+      >>> layer_norm(jnp.array([[[[1.0, 3.0]]]])).round(3).tolist()
+      [[[[-1.0, 1.0]]]]
 
     Reference: Ba et al. 2016, https://arxiv.org/abs/1607.06450, without the gain and
     the bias.

@@ -51,14 +51,25 @@ def test_what_stands_still_needs_no_content(generator):
     params["up1"] = jax.tree.map(jnp.zeros_like, params["up1"])
     same = decoder.apply({"params": params}, contents, style[:1].repeat(2, 0))
     np.testing.assert_allclose(same[0], same[1], atol=1e-6)
-    assert float(same[0].std()) > 1e-3
+    assert float(same[0].std(axis=(0, 1)).max()) > 1e-3
     other = decoder.apply({"params": params}, contents, style)
     assert float(jnp.abs(other[1] - same[1]).mean()) > 1e-3
 
 
+def test_how_large_the_numbers_of_a_canvas_are_does_not_matter(generator):
+    decoder = LatentDecoder(width=4, num_ups=3)
+    content = jnp.float32(generator.normal(size=(2, 5)))
+    style = jnp.float32(generator.normal(size=(2, 3)))
+    params = decoder.init(KEY, content, style)["params"]
+    found = decoder.apply({"params": params}, content, style)
+    params["grid"] = jax.tree.map(lambda x: 7.0 * x, params["grid"])
+    again = decoder.apply({"params": params}, content, style)
+    np.testing.assert_allclose(again, found, atol=1e-3)
+
+
 def test_a_canvas_is_placed_as_the_text_says(generator):
     canvas = generator.random((3, 8, 8, 2), np.float32)
-    places = np.float32([[0, 0, 0], [0.25, -0.5, 0], [0.1, 0.3, -0.4]])
+    places = np.float32([[0, 0, 0], [0.25, -0.5, 0], [0.1, 0.3, 0.4]])
     found = placed(jnp.asarray(canvas), jnp.asarray(places))
     at = (2 * np.arange(8) + 1) / 8 - 1
     expected = np.zeros_like(canvas)
@@ -66,12 +77,22 @@ def test_a_canvas_is_placed_as_the_text_says(generator):
         for i, j in np.ndindex(8, 8):
             row = ((at[i] - down) / np.exp(zoom) + 1) * 4 - 0.5
             column = ((at[j] - right) / np.exp(zoom) + 1) * 4 - 0.5
+            if max(abs(row - 3.5), abs(column - 3.5)) > 4:
+                continue
             for p, q in np.ndindex(8, 8):
-                share = max(0, 1 - abs(row - p)) * max(0, 1 - abs(column - q))
+                share = max(0, 1 - abs(np.clip(row, 0, 7) - p))
+                share *= max(0, 1 - abs(np.clip(column, 0, 7) - q))
                 expected[b, i, j] += share * canvas[b, p, q]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(found[0], canvas[0], atol=1e-6)
     np.testing.assert_allclose(found[1, :6, 1:], canvas[1, 2:, :7], atol=1e-6)
+
+
+def test_a_canvas_that_is_shrunk_is_averaged():
+    canvas = jnp.indices((16, 16)).sum(0)[None, :, :, None] % 4 < 2
+    small = placed(jnp.float32(canvas), jnp.log(jnp.array([[1, 1, 0.25]])))[0, ..., 0]
+    np.testing.assert_allclose(small[7:9, 7:9], 0.5, atol=0.1)
+    assert not small[:5].any() and not small[:, -5:].any()
 
 
 def test_three_numbers_move_and_enlarge_what_is_drawn(generator):
@@ -87,7 +108,11 @@ def test_three_numbers_move_and_enlarge_what_is_drawn(generator):
 
     first, moved = render([0.0, 0.0, 0.0]), render([0.25, 0.0, 0.0])
     np.testing.assert_allclose(moved[:, 5:-2], first[:, 1:-6], atol=1e-4)
-    assert float(jnp.abs(first - render([0.0, 0.0, -1.0])).max()) > 1e-3
+    # Shrunk to a third, it leaves the corners empty.
+    small = render([0.0, 0.0, -1.0])
+    assert float(first[:8, :8].std(axis=(0, 1)).max()) > 1e-3
+    assert float(small[:8, :8].std(axis=(0, 1)).max()) < 1e-6
+    assert float(small[8:-8, 8:-8].std(axis=(0, 1)).max()) > 1e-3
 
 
 def test_the_style_encoder_hardly_sees_where_things_are(generator):
