@@ -14,6 +14,7 @@ gradient where the critic is sure.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,20 +23,25 @@ import jax.numpy as jnp
 
 from stylejax import checks
 from stylejax.image import resize
+from stylejax.losses.discrepancy import moment_discrepancy
 from stylejax.models.latent_autoencoder import (
     GRID,
     PLACE,
     ContentEncoder,
+    FeatureEncoder,
     LatentDecoder,
     StyleCritic,
     StyleEncoder,
 )
+from stylejax.pretrained import vgg
 from stylejax.train import stylizer_step
 from stylejax.train.state import StylizerState
 from stylejax.typing import Image, Key, Metrics, Params
 
 DIRECTIONS = ("AtoB", "BtoA")
 DOMAINS = ("A", "B")
+TAP = "relu4_1"
+"""The maps of a VGG that the content encoder begins with, where it does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +49,7 @@ class AutoencoderConfig:
     """Every hyper-parameter of the method; it is written beside each checkpoint."""
 
     # Networks.
+    features: str = ""  # VGG weights the content encoder begins with; empty: with none
     latent_size: int = 32  # numbers of a content vector; three place what is drawn
     style_size: int = 8  # numbers of a style vector
     width: int = 32  # channels at half the sides
@@ -54,8 +61,13 @@ class AutoencoderConfig:
     reconstruction_weight: float = 100.0  # square of a picture's own style rendered
     cycle_weight: float = 0.0  # square of a picture there and back; 0: not rendered
     latent_weight: float = 1.0  # of the vector there and back, relative to its size
+    place_weight: float = 3.0  # square of its place numbers, there and back
+    place_jitter: float = 0.6  # by up to this they are moved on the way there
+    zoom_weight: float = 0.2  # square of its zoom number
+    shown_noise: float = 0.3  # added to the others for the decoder, by their size
     critic_weight: float = 1.0  # of the critic's own loss, which reaches it alone
     confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
+    match_weight: float = 0.0  # discrepancy of the domains' vectors
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
     optimizer: Literal["adam", "muon", "sgd"] = "muon"  # muon: for kernels, else Adam
@@ -102,12 +114,35 @@ def networks(config: AutoencoderConfig) -> dict[str, Any]:
         )
     shared = {"width": config.width, "dtype": jnp.dtype(config.dtype)}
     count = _num_downs(config)
+    content = FeatureEncoder(config.latent_size, **shared)
+    if not config.features:
+        content = ContentEncoder(config.latent_size, num_downs=count, **shared)
     return {
-        "content": ContentEncoder(config.latent_size, num_downs=count, **shared),
+        "content": content,
         "style": StyleEncoder(config.style_size, num_downs=min(3, count), **shared),
         "decoder": LatentDecoder(num_ups=count, **shared),
         "critic": StyleCritic(len(DOMAINS)),
     }
+
+
+def looked_at(images: Image, config: AutoencoderConfig) -> jax.Array:
+    """What the content encoder looks at.
+
+    Args:
+      images: `b s s 3` in [0, 1], s the configuration's `image_size`.
+      config: the method's configuration.
+
+    Returns:
+      The pictures themselves; where `features` names a VGG, its maps `b h w c`.
+
+    Raises:
+      FileNotFoundError: no such weights.
+      ValueError: weights that end before these maps.
+    """
+    if not config.features:
+        return images
+    network = vgg.features(config.features, (TAP,), padding_mode="reflect")
+    return network(images)[TAP]
 
 
 def init(key: Key, config: AutoencoderConfig) -> StylizerState:
@@ -124,8 +159,9 @@ def init(key: Key, config: AutoencoderConfig) -> StylizerState:
     image = jnp.zeros((1, config.image_size, config.image_size, 3))
     content = jnp.zeros((1, config.latent_size))
     style = jnp.zeros((1, config.style_size))
+    seen = jax.eval_shape(functools.partial(looked_at, config=config), image)
     inputs = {
-        "content": (image,),
+        "content": (jnp.zeros(seen.shape),),
         "style": (image,),
         "decoder": (content, style),
         "critic": (content,),
@@ -153,50 +189,111 @@ def make_train_step(
     """
 
     def terms(params: Params, given: dict, fixed: Any) -> tuple[dict, Image]:
-        return _terms(params, given["content"], given["style"], config)
+        return _terms(params, given, config)
 
-    return stylizer_step.make(terms, config, axis_name=axis_name)
+    def draw(key: Key, count: int) -> dict[str, jax.Array]:
+        keys, limit = jax.random.split(key), config.place_jitter
+        shape = (count, len(DOMAINS), PLACE)
+        moved = jax.random.uniform(keys[0], shape, minval=-limit, maxval=limit)
+        shape = (count, len(DOMAINS), config.latent_size - PLACE)
+        noise = config.shown_noise * jax.random.normal(keys[1], shape)
+        return {"moved": moved, "noise": noise}
+
+    return stylizer_step.make(terms, config, axis_name=axis_name, draw=draw)
 
 
 def _terms(
-    params: Params, a: Image, b: Image, config: AutoencoderConfig
+    params: Params, given: dict[str, jax.Array], config: AutoencoderConfig
 ) -> tuple[dict, Image]:
-    """The terms of the loss, weights included, and pictures in the other style."""
-
-    def apply(name: str, *inputs: jax.Array) -> jax.Array:
-        return networks(config)[name].apply({"params": params[name]}, *inputs)
-
-    images = jnp.concatenate([a, b])
-    domain = jnp.concatenate([jnp.zeros(len(a), int), jnp.ones(len(b), int)])
+    """The terms of the loss, weights included, and the pictures rendered again."""
+    apply = functools.partial(_apply, params, config=config)
+    images = jnp.concatenate([given["content"], given["style"]])
+    domain = jnp.repeat(jnp.arange(len(DOMAINS)), len(given["content"]))
     vectors = params["domains"]["vectors"]
     own, other = vectors[domain], vectors[1 - domain]
 
-    latent = apply("content", images)
-    same = apply("decoder", latent, own)
-    swapped = apply("decoder", latent, other)
-    again = apply("content", swapped)
+    latent = apply("content", looked_at(images, config))
+    moved, noise = (_of_both(given[name]) for name in ("moved", "noise"))
+    same = apply("decoder", _noisy(latent, noise), own)
     judged = _judged(params["critic"], latent, config)
     read = apply("style", images)
 
-    known = jax.lax.stop_gradient(latent)
-    # Each vector by its own size, so that parts of a batch make no difference.
-    missed = jnp.mean(jnp.square(again - known), axis=1)
-    moved = missed / (jnp.mean(jnp.square(known), axis=1) + 1e-3)
     guessed, undecided = (jax.nn.log_softmax(x) for x in judged)
     seen = jnp.square(read - jax.lax.stop_gradient(own))
     terms = {
         "reconstruction": config.reconstruction_weight * _square_error(same, images),
-        "latent": config.latent_weight * jnp.mean(moved),
+        "zoom": config.zoom_weight * jnp.mean(jnp.square(latent[:, PLACE - 1])),
         "critic": -config.critic_weight
         * jnp.mean(guessed[jnp.arange(len(domain)), domain]),
         "confusion": -config.confusion_weight
         * (jnp.mean(undecided) + jnp.log(len(DOMAINS))),
         "style": config.style_weight * jnp.mean(seen),
     }
-    if config.cycle_weight:
-        cycled = apply("decoder", again, own)
-        terms["cycle"] = config.cycle_weight * _square_error(cycled, images)
-    return terms, swapped
+    if config.match_weight:
+        halves = jnp.split(latent, len(DOMAINS))
+        terms["match"] = config.match_weight * moment_discrepancy(*halves)
+    if config.latent_weight or config.place_weight or config.cycle_weight:
+        again = _there_and_back(apply, latent, other, moved, config)
+        terms |= _kept_terms(again, latent, config)
+        if config.cycle_weight:
+            cycled = apply("decoder", again, own)
+            terms["cycle"] = config.cycle_weight * _square_error(cycled, images)
+    return terms, same
+
+
+def _apply(
+    params: Params, name: str, *inputs: jax.Array, config: AutoencoderConfig
+) -> jax.Array:
+    return networks(config)[name].apply({"params": params[name]}, *inputs)
+
+
+def _of_both(drawn: jax.Array) -> jax.Array:
+    """Rows for the pictures of the first domain, then for those of the second."""
+    return jnp.concatenate([drawn[:, i] for i in range(len(DOMAINS))])
+
+
+def _noisy(latent: jax.Array, noise: jax.Array) -> jax.Array:
+    """The vectors, with noise on the numbers that say what is shown.
+
+    A place number without any is then the better way to tell a size, and shapes are
+    told by vectors far from each other.
+    """
+    place, shown = latent[:, :PLACE], latent[:, PLACE:]
+    size = jnp.sqrt(jnp.mean(jnp.square(shown), axis=1, keepdims=True))
+    shown = shown + jax.lax.stop_gradient(size) * noise
+    return jnp.concatenate([place, shown], axis=1)
+
+
+def _there_and_back(
+    apply: Callable[..., jax.Array],
+    latent: jax.Array,
+    style: jax.Array,
+    moved: jax.Array,
+    config: AutoencoderConfig,
+) -> jax.Array:
+    """The vectors of what is rendered from some in a style.
+
+    On the way there what is drawn is moved and zoomed, and the encoder is to read by
+    how much: so each place number means the same whatever is shown, and what is shown
+    is told by the others. The zoom's gain being known, a weight on its square leaves
+    no more to choose than its zero, which is then the same for whatever is shown.
+    """
+    moved = jnp.pad(moved, ((0, 0), (0, config.latent_size - PLACE)))
+    drawn = apply("decoder", latent + moved, style)
+    return apply("content", looked_at(drawn, config)) - moved
+
+
+def _kept_terms(
+    again: jax.Array, latent: jax.Array, config: AutoencoderConfig
+) -> dict[str, jax.Array]:
+    known = jax.lax.stop_gradient(latent)
+    missed = jnp.square(again - known)
+    # Each vector by its own size, so that parts of a batch make no difference.
+    size = jnp.mean(jnp.square(known), axis=1) + 1e-3
+    return {
+        "latent": config.latent_weight * jnp.mean(jnp.mean(missed, axis=1) / size),
+        "place": config.place_weight * jnp.mean(missed[:, :PLACE]),
+    }
 
 
 def _square_error(x: Image, y: Image) -> jax.Array:
@@ -254,7 +351,8 @@ def encode(params: Params, images: Image, *, config: AutoencoderConfig) -> jax.A
     """
     checks.check_image(images, name="images")
     network = networks(config)["content"]
-    return network.apply({"params": params["content"]}, _square(images, config))
+    seen = looked_at(_square(images, config), config)
+    return network.apply({"params": params["content"]}, seen)
 
 
 def style_of(params: Params, images: Image, *, config: AutoencoderConfig) -> jax.Array:

@@ -192,12 +192,17 @@ def make_train_step(
       Pure function (state, {"a": images, "b": anything} in [0, 1]) to (state, metrics).
     """
     loss = functools.partial(_terms, feature_fn=judge(config), config=config)
+
+    def draw(key: Key, count: int) -> dict[str, jax.Array]:
+        choices = len(config.styles) + 1
+        return {"choice": jax.random.randint(key, (count,), 0, choices)}
+
     is_trained = is_norm if config.train_only_norms else None
     return stylizer_step.make(
         loss,
         config,
         axis_name=axis_name,
-        num_choices=len(config.styles) + 1,
+        draw=draw,
         is_trained=is_trained,
     )
 

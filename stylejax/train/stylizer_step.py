@@ -17,7 +17,7 @@ from stylejax.losses import style as style_losses
 from stylejax.losses.channel_scale import channel_means, scaled
 from stylejax.train import gradients, optim, skipping
 from stylejax.train.state import StylizerState
-from stylejax.typing import Features, Image, Metrics, Params, PerExample
+from stylejax.typing import Features, Image, Key, Metrics, Params, PerExample
 
 Terms = Callable[[Params, dict, Any], tuple[dict, Any]]
 """(params, {"content": images, "style": images}, fixed) to (scalar terms, outputs)."""
@@ -107,7 +107,7 @@ def make(
     config: Any,
     *,
     axis_name: str | None = None,
-    num_choices: int = 0,
+    draw: Callable[[Key, int], dict[str, jax.Array]] | None = None,
     is_trained: Callable[[str], bool] | None = None,
 ) -> Callable[[StylizerState, dict], tuple[StylizerState, Metrics]]:
     """The training step of a loss.
@@ -118,8 +118,8 @@ def make(
         beta2, ema_decay, accumulate_steps, recolor (share of the styles in other
         colours) and seed.
       axis_name: of the mapped devices under `jax.pmap`.
-      num_choices: each picture is given a `choice` as well, a number below this one,
-        all alike; 0 draws none.
+      draw: key and number of pictures to random arrays with a row for each picture,
+        which the terms are given as well; None draws none.
       is_trained: path of a parameter, parts joined by slashes, to whether it is
         trained; None trains all.
 
@@ -134,9 +134,8 @@ def make(
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         count = across.size(batch["b"].shape[0])
         draws = {"color": color_jitter.draw(key, count)}
-        if num_choices:
-            chosen = jax.random.fold_in(key, 1)
-            draws["choice"] = jax.random.randint(chosen, (count,), 0, num_choices)
+        if draw is not None:
+            draws |= draw(jax.random.fold_in(key, 1), count)
         batch = {"a": batch["a"], "b": batch["b"], "draws": across.share(draws)}
 
         def terms_of(params: Params, part: dict) -> tuple[dict, Any]:

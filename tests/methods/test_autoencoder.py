@@ -10,16 +10,21 @@ import pytest
 import stylejax
 from stylejax.data.pipeline import PipelineConfig
 from stylejax.data.sources import ArraySource, TwoDomainDataset
+from stylejax.losses.discrepancy import moment_discrepancy
 from stylejax.methods import autoencoder
 from stylejax.methods.autoencoder import AutoencoderConfig
+from stylejax.models.latent_autoencoder import FeatureEncoder
+from stylejax.pretrained import vgg
 from stylejax.train.loop import LoopConfig
 from stylejax.train.writers import Writer
 from stylejax.training import fit
 from stylejax.warm_start import warm_start
+from tests.methods.tiny_networks import save_vgg
 
 CONFIG = AutoencoderConfig(
     latent_size=5, style_size=3, width=8, image_size=16, cycle_weight=50.0
 )
+LATENT = CONFIG.latent_size
 KEY = jax.random.key(0)
 
 
@@ -30,6 +35,17 @@ def params(config=CONFIG):
 def batch(count=2):
     a, b = (jax.random.uniform(jax.random.key(i), (count, 16, 16, 3)) for i in (1, 2))
     return {"a": 0.4 * a, "b": 0.6 + 0.4 * b}
+
+
+def given(count=2):
+    """What the terms get: pictures of both domains, and what is drawn for each."""
+    draw = jax.random.normal
+    return {
+        "content": batch(count)["a"],
+        "style": batch(count)["b"],
+        "moved": draw(jax.random.key(3), (count, 2, 3)),
+        "noise": 0.3 * draw(jax.random.key(4), (count, 2, LATENT - 3)),
+    }
 
 
 def test_any_size_becomes_one_vector_and_comes_back(generator):
@@ -63,22 +79,25 @@ def test_a_style_picture_renders_in_its_style(generator):
 
 
 def test_the_terms_are_those_of_the_text():
-    state, given = autoencoder.init(KEY, CONFIG), batch()
-    terms, swapped = autoencoder._terms(state.params, *given.values(), CONFIG)
+    state, pictures = autoencoder.init(KEY, CONFIG), batch()
+    terms, rendered = autoencoder._terms(state.params, given(), CONFIG)
     kept = autoencoder.generator_params(state, use_ema=False)
-    images = np.concatenate([given["a"], given["b"]])
-    latent, same, other, cycled, again = [], [], [], [], []
-    for side, own, far in (("a", "A", "B"), ("b", "B", "A")):
-        z = autoencoder.encode(kept, given[side], config=CONFIG)
-        moved = autoencoder.render(kept, z, far, config=CONFIG)
-        back = autoencoder.encode(kept, moved, config=CONFIG)
+    images = np.concatenate([pictures["a"], pictures["b"]])
+    latent, same, cycled, again = [], [], [], []
+    for i, (side, own, far) in enumerate((("a", "A", "B"), ("b", "B", "A"))):
+        z = autoencoder.encode(kept, pictures[side], config=CONFIG)
+        shift = np.zeros((2, LATENT), np.float32)
+        shift[:, :3] = given()["moved"][:, i]
+        drawn = autoencoder.render(kept, z + shift, far, config=CONFIG)
+        back = autoencoder.encode(kept, drawn, config=CONFIG) - shift
         latent.append(z)
         again.append(back)
-        other.append(moved)
-        same.append(autoencoder.render(kept, z, own, config=CONFIG))
+        size = np.sqrt(np.square(z[:, 3:]).mean(1, keepdims=True))
+        noisy = z.at[:, 3:].add(size * given()["noise"][:, i])
+        same.append(autoencoder.render(kept, noisy, own, config=CONFIG))
         cycled.append(autoencoder.render(kept, back, own, config=CONFIG))
     latent, again = np.concatenate(latent), np.concatenate(again)
-    np.testing.assert_allclose(swapped, np.concatenate(other), atol=1e-5)
+    np.testing.assert_allclose(rendered, np.concatenate(same), atol=1e-5)
     logits = autoencoder.networks(CONFIG)["critic"].apply(
         {"params": state.params["critic"]}, latent
     )
@@ -90,6 +109,8 @@ def test_the_terms_are_those_of_the_text():
         "reconstruction": 100 * np.square(np.concatenate(same) - images).mean(),
         "cycle": 50 * np.square(np.concatenate(cycled) - images).mean(),
         "latent": (np.square(again - latent).mean(1) / size).mean(),
+        "place": 3 * np.square(again - latent)[:, :3].mean(),
+        "zoom": 0.2 * np.square(latent[:, 2]).mean(),
         "critic": -np.log(shares[np.arange(4), [0, 0, 1, 1]]).mean(),
         "confusion": -np.log(shares).mean() - np.log(2),
         "style": np.square(read - vectors).mean(),
@@ -102,18 +123,62 @@ def test_the_terms_are_those_of_the_text():
 def test_without_its_weight_the_way_back_is_not_rendered():
     state = autoencoder.init(KEY, CONFIG)
     config = dataclasses.replace(CONFIG, cycle_weight=0.0)
-    whole, _ = autoencoder._terms(state.params, *batch().values(), CONFIG)
-    short, _ = autoencoder._terms(state.params, *batch().values(), config)
+    whole, _ = autoencoder._terms(state.params, given(), CONFIG)
+    short, _ = autoencoder._terms(state.params, given(), config)
     assert float(whole.pop("cycle")) > 0
     assert {k: float(v) for k, v in short.items()} == pytest.approx(
         {k: float(v) for k, v in whole.items()}
     )
 
 
+def test_the_discrepancy_of_the_domains_is_asked_for():
+    state = autoencoder.init(KEY, CONFIG)
+    config = dataclasses.replace(CONFIG, match_weight=20.0)
+    terms, _ = autoencoder._terms(state.params, given(), config)
+    kept = autoencoder.generator_params(state, use_ema=False)
+    a, b = (autoencoder.encode(kept, batch()[k], config=config) for k in "ab")
+    assert float(terms["match"]) == pytest.approx(
+        20 * float(moment_discrepancy(a, b)), rel=1e-3, abs=1e-4
+    )
+
+
+def test_without_any_weight_nothing_is_rendered_in_the_other_style():
+    state = autoencoder.init(KEY, CONFIG)
+    names = ("latent", "place", "cycle")
+    config = dataclasses.replace(CONFIG, **{f"{n}_weight": 0.0 for n in names})
+    whole, _ = autoencoder._terms(state.params, given(), CONFIG)
+    short, _ = autoencoder._terms(state.params, given(), config)
+    assert {k: float(v) for k, v in short.items()} == pytest.approx(
+        {k: float(v) for k, v in whole.items() if k not in names}
+    )
+
+
+def test_a_content_encoder_may_begin_with_a_vgg(tmp_path):
+    path = save_vgg(tmp_path)
+    config = dataclasses.replace(CONFIG, features=path)
+    state, images = autoencoder.init(KEY, config), batch()["a"]
+    kept = autoencoder.generator_params(state)
+    maps = vgg.features(path, ("relu4_1",), padding_mode="reflect")(images)["relu4_1"]
+    network = FeatureEncoder(LATENT, width=8)
+    np.testing.assert_allclose(
+        autoencoder.encode(kept, images, config=config),
+        network.apply({"params": kept["content"]}, maps),
+        atol=1e-5,
+    )
+    # It is trained, on renderings looked at through the VGG as well.
+    step = jax.jit(autoencoder.make_train_step(config))
+    moved, metrics = step(state, batch())
+    assert float(metrics["loss/latent"]) > 0 and float(metrics["skipped"]) == 0
+    assert not np.allclose(
+        moved.params["content"]["down"]["kernel"],
+        state.params["content"]["down"]["kernel"],
+    )
+
+
 def test_training_lowers_what_it_should():
     step = jax.jit(autoencoder.make_train_step(CONFIG))
     state, seen = autoencoder.init(KEY, CONFIG), []
-    for _ in range(40):
+    for _ in range(60):
         state, metrics = step(state, batch())
         seen.append({name: float(x) for name, x in metrics.items()})
     for name in ("reconstruction", "cycle", "style"):
@@ -131,14 +196,14 @@ def test_parts_of_a_batch_take_the_same_step():
 
 def test_the_critic_learns_from_its_loss_and_the_encoder_from_its_doubts():
     state = autoencoder.init(KEY, CONFIG)
-    weights = ("reconstruction", "cycle", "latent", "style")
+    weights = ("reconstruction", "cycle", "latent", "place", "zoom", "style")
     config = dataclasses.replace(CONFIG, **{f"{name}_weight": 0.0 for name in weights})
 
     def term(params, name):
-        return autoencoder._terms(params, *batch().values(), config)[0][name]
+        return autoencoder._terms(params, given(), config)[0][name]
 
     def total(params):
-        return sum(autoencoder._terms(params, *batch().values(), config)[0].values())
+        return sum(autoencoder._terms(params, given(), config)[0].values())
 
     grads = jax.grad(total)(state.params)
 
@@ -167,7 +232,7 @@ def test_a_sure_critic_still_moves_the_encoder():
 
     def confusion(content):
         params = {**state.params, "critic": sure, "content": content}
-        return autoencoder._terms(params, *batch().values(), CONFIG)[0]["confusion"]
+        return autoencoder._terms(params, given(), CONFIG)[0]["confusion"]
 
     value, grads = jax.value_and_grad(confusion)(state.params["content"])
     assert value > 3

@@ -7,6 +7,7 @@ import pytest
 
 from stylejax.models.latent_autoencoder import (
     ContentEncoder,
+    FeatureEncoder,
     LatentDecoder,
     StyleCritic,
     StyleEncoder,
@@ -150,3 +151,36 @@ def test_the_critic_has_a_logit_for_each_style_and_channels_double():
     content = jnp.zeros((4, 5))
     assert critic.apply(critic.init(KEY, content), content).shape == (4, 3)
     assert widths(8, 5) == [8, 16, 32, 32, 32]
+
+
+def test_the_critic_finds_a_style_that_is_in_products_alone(generator):
+    # Both styles have the same means and spreads; they differ in a sign of a product.
+    vectors = generator.normal(size=(400, 6)).astype(np.float32)
+    style = (vectors[:, 0] * vectors[:, 1] > 0).astype(int)
+    critic = StyleCritic(2, width=4)
+    params = critic.init(KEY, vectors[:1])["params"]
+
+    def loss(params):
+        logs = jax.nn.log_softmax(critic.apply({"params": params}, vectors))
+        return -jnp.mean(logs[jnp.arange(400), style])
+
+    descend = jax.jit(
+        lambda p: jax.tree.map(lambda x, g: x - 0.02 * g, p, jax.grad(loss)(p))
+    )
+    for _ in range(30):
+        params = descend(params)
+    guessed = critic.apply({"params": params}, vectors).argmax(axis=1)
+    assert np.mean(guessed == style) > 0.75
+
+
+def test_feature_maps_become_vectors_and_pass_gradients_on(generator):
+    maps = jnp.float32(generator.random((2, 8, 8, 6)))
+    encoder = FeatureEncoder(5, width=2)
+    variables = encoder.init(KEY, maps)
+    assert encoder.apply(variables, maps).shape == (2, 5)
+    # One scale for all maps changes little: what is active is looked at, not how much.
+    near, far = (encoder.apply(variables, m) for m in (100 * maps, 400 * maps))
+    np.testing.assert_allclose(near, far, atol=0.02 * float(jnp.abs(near).max()))
+    # A position where nothing is active still has a gradient.
+    slope = jax.grad(lambda m: encoder.apply(variables, m).sum())(jnp.zeros_like(maps))
+    assert np.isfinite(slope).all()

@@ -83,9 +83,12 @@ def test_choices_are_drawn_anew_and_parts_do_not_matter():
         value = jnp.mean(params["w"] * given["choice"].astype(jnp.float32))
         return {"choice": value}, given["choice"]
 
+    def draw(key, count):
+        return {"choice": jax.random.randint(key, (count,), 0, 5)}
+
     for parts in (1, 2):
         config = Config(accumulate_steps=parts)
-        step = stylizer_step.make(noting, config, num_choices=5)
+        step = stylizer_step.make(noting, config, draw=draw)
         state, found = first(config), []
         for _ in range(3):
             state, metrics = step(state.replace(params={"w": 1.0, "v": 1.0}), batch())
