@@ -85,6 +85,11 @@ def moments(images):
     return np.concatenate([images.mean(axis=(1, 2)), images.std(axis=(1, 2))], axis=1)
 
 
+def known(number):
+    """The number; None where there is none: JSON knows no NaN."""
+    return None if np.isnan(number) else number
+
+
 def row(kind, report):
     """What is written of one probe."""
     reached = abs(report.score - report.majority) <= 2 * report.std
@@ -104,8 +109,8 @@ def row(kind, report):
         "interval": [float(v) for v in report.interval[:2]],
         "chance": report.majority,
         "baselines": {k: v.score for k, v in report.baselines.items()},
-        "control": report.control,
-        "selectivity": report.selectivity,
+        "control": known(report.control),
+        "selectivity": known(report.selectivity),
         "examples": report.num_examples,
         "converged": bool(report.converged),
         "as_wanted": reached if reached is None else bool(reached),

@@ -4,7 +4,8 @@ A picture becomes a vector `d` that says what is shown; the decoder renders it i
 style of either domain, or in that of a style picture. It is trained on two domains by
 reconstruction, by coming back (the vector, and where asked the picture), and against a
 critic that tries to tell the domain from the vector: where it cannot, no style is left
-there.
+there. A few hundred pictures do not teach what is alike in them: for these the content
+encoder may begin with a VGG.
 
 Reference: content and style codes as in Huang et al. 2018 (MUNIT),
 https://arxiv.org/abs/1804.04732, with a vector in place of their content map; the
@@ -60,11 +61,12 @@ class AutoencoderConfig:
     # leaving it out costs no more than a texture that is slightly off.
     reconstruction_weight: float = 100.0  # square of a picture's own style rendered
     cycle_weight: float = 0.0  # square of a picture there and back; 0: not rendered
-    latent_weight: float = 1.0  # of the vector there and back, relative to its size
-    place_weight: float = 3.0  # square of its place numbers, there and back
+    latent_weight: float = 5.0  # of the vector there and back, relative to its size
+    place_weight: float = 5.0  # square of its place numbers, there and back
     place_jitter: float = 0.6  # by up to this they are moved on the way there
-    zoom_weight: float = 0.2  # square of its zoom number
-    shown_noise: float = 0.3  # added to the others for the decoder, by their size
+    zoom_weight: float = 0.05  # square of its zoom number
+    shown_noise: float = 0.2  # added to the others for the decoder, by their size
+    grain: float = 0.0  # added to pictures for the content encoder, up to this
     critic_weight: float = 1.0  # of the critic's own loss, which reaches it alone
     confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
     match_weight: float = 0.0  # discrepancy of the domains' vectors
@@ -192,12 +194,17 @@ def make_train_step(
         return _terms(params, given, config)
 
     def draw(key: Key, count: int) -> dict[str, jax.Array]:
-        keys, limit = jax.random.split(key), config.place_jitter
+        keys, limit = jax.random.split(key, 4), config.place_jitter
         shape = (count, len(DOMAINS), PLACE)
         moved = jax.random.uniform(keys[0], shape, minval=-limit, maxval=limit)
         shape = (count, len(DOMAINS), config.latent_size - PLACE)
         noise = config.shown_noise * jax.random.normal(keys[1], shape)
-        return {"moved": moved, "noise": noise}
+        found = {"moved": moved, "noise": noise}
+        if config.grain:
+            rows, side = (count, len(DOMAINS)), config.image_size
+            level = config.grain * jax.random.uniform(keys[2], (*rows, 1, 1, 1))
+            found["grain"] = level * jax.random.normal(keys[3], (*rows, side, side, 3))
+        return found
 
     return stylizer_step.make(terms, config, axis_name=axis_name, draw=draw)
 
@@ -212,8 +219,9 @@ def _terms(
     vectors = params["domains"]["vectors"]
     own, other = vectors[domain], vectors[1 - domain]
 
-    latent = apply("content", looked_at(images, config))
     moved, noise = (_of_both(given[name]) for name in ("moved", "noise"))
+    grain = _of_both(given["grain"]) if config.grain else jnp.zeros_like(images)
+    latent = apply("content", looked_at(images + grain, config))
     same = apply("decoder", _noisy(latent, noise), own)
     judged = _judged(params["critic"], latent, config)
     read = apply("style", images)
@@ -233,7 +241,7 @@ def _terms(
         halves = jnp.split(latent, len(DOMAINS))
         terms["match"] = config.match_weight * moment_discrepancy(*halves)
     if config.latent_weight or config.place_weight or config.cycle_weight:
-        again = _there_and_back(apply, latent, other, moved, config)
+        again = _there_and_back(apply, latent, other, moved, grain, config)
         terms |= _kept_terms(again, latent, config)
         if config.cycle_weight:
             cycled = apply("decoder", again, own)
@@ -269,6 +277,7 @@ def _there_and_back(
     latent: jax.Array,
     style: jax.Array,
     moved: jax.Array,
+    grain: Image,
     config: AutoencoderConfig,
 ) -> jax.Array:
     """The vectors of what is rendered from some in a style.
@@ -277,10 +286,12 @@ def _there_and_back(
     how much: so each place number means the same whatever is shown, and what is shown
     is told by the others. The zoom's gain being known, a weight on its square leaves
     no more to choose than its zero, which is then the same for whatever is shown.
+    Without grain the encoder would tell renderings from pictures, and read sizes off
+    the former alone.
     """
     moved = jnp.pad(moved, ((0, 0), (0, config.latent_size - PLACE)))
     drawn = apply("decoder", latent + moved, style)
-    return apply("content", looked_at(drawn, config)) - moved
+    return apply("content", looked_at(drawn + grain, config)) - moved
 
 
 def _kept_terms(
