@@ -4,8 +4,7 @@ A picture becomes a vector `d` that says what is shown; the decoder renders it i
 style of either domain, or in that of a style picture. It is trained on two domains by
 reconstruction, by coming back (the vector, and where asked the picture), and against a
 critic that tries to tell the domain from the vector: where it cannot, no style is left
-there. A few hundred pictures do not teach what is alike in them: for these the content
-encoder may begin with a VGG.
+there. For small sets of pictures the content encoder may begin with a VGG.
 
 Reference: content and style codes as in Huang et al. 2018 (MUNIT),
 https://arxiv.org/abs/1804.04732, with a vector in place of their content map; the
@@ -43,6 +42,7 @@ DIRECTIONS = ("AtoB", "BtoA")
 DOMAINS = ("A", "B")
 TAP = "relu4_1"
 """The maps of a VGG that the content encoder begins with, where it does."""
+_LEAST_SIDE = 16  # of pictures with such maps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +66,10 @@ class AutoencoderConfig:
     place_jitter: float = 0.6  # by up to this they are moved on the way there
     zoom_weight: float = 0.05  # square of its zoom number
     shown_noise: float = 0.2  # added to the others for the decoder, by their size
-    grain: float = 0.0  # added to pictures for the content encoder, up to this
+    grain: float = 0.0  # deviation, up to this, of noise on what the content is read of
     critic_weight: float = 1.0  # of the critic's own loss, which reaches it alone
     confusion_weight: float = 1.0  # of the vectors that are to leave it undecided
-    match_weight: float = 0.0  # discrepancy of the domains' vectors
+    match_weight: float = 0.0  # discrepancy of the domains' vectors, in each part
     style_weight: float = 1.0  # style pictures against the domain's style vector
     # Optimisation.
     optimizer: Literal["adam", "muon", "sgd"] = "muon"  # muon: for kernels, else Adam
@@ -82,7 +82,7 @@ class AutoencoderConfig:
     ema_decay: float = 0.999  # moving average of the parameters; 0: off
     recolor: float = 0.0  # domains are as they are: only 0 means anything
     steps_per_epoch: int = 0  # 0: filled in from the data before training
-    seed: int = 0  # of initialisation
+    seed: int = 0  # of initialisation and of what is drawn in training
 
 
 DEFAULT_CONFIG = AutoencoderConfig()
@@ -116,6 +116,11 @@ def networks(config: AutoencoderConfig) -> dict[str, Any]:
         )
     shared = {"width": config.width, "dtype": jnp.dtype(config.dtype)}
     count = _num_downs(config)
+    if config.features and config.image_size < _LEAST_SIDE:
+        raise ValueError(
+            f"image_size: expected at least {_LEAST_SIDE} with features, got"
+            f" {config.image_size}"
+        )
     content = FeatureEncoder(config.latent_size, **shared)
     if not config.features:
         content = ContentEncoder(config.latent_size, num_downs=count, **shared)
@@ -131,7 +136,7 @@ def looked_at(images: Image, config: AutoencoderConfig) -> jax.Array:
     """What the content encoder looks at.
 
     Args:
-      images: `b s s 3` in [0, 1], s the configuration's `image_size`.
+      images: `b s s 3` in [0, 1], or beyond it by noise; s is `image_size`.
       config: the method's configuration.
 
     Returns:
@@ -239,6 +244,11 @@ def _terms(
     }
     if config.match_weight:
         halves = jnp.split(latent, len(DOMAINS))
+        if len(halves[0]) < 2:
+            raise ValueError(
+                "match_weight: expected two or more pictures in each part of a batch,"
+                " got one; raise batch_size or lower accumulate_steps"
+            )
         terms["match"] = config.match_weight * moment_discrepancy(*halves)
     if config.latent_weight or config.place_weight or config.cycle_weight:
         again = _there_and_back(apply, latent, other, moved, grain, config)
@@ -286,7 +296,7 @@ def _there_and_back(
     how much: so each place number means the same whatever is shown, and what is shown
     is told by the others. The zoom's gain being known, a weight on its square leaves
     no more to choose than its zero, which is then the same for whatever is shown.
-    Without grain the encoder would tell renderings from pictures, and read sizes off
+    Grain is against an encoder that tells renderings from pictures and reads sizes off
     the former alone.
     """
     moved = jnp.pad(moved, ((0, 0), (0, config.latent_size - PLACE)))

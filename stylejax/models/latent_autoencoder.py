@@ -36,7 +36,8 @@ PLACE = 3
 _STEP = 0.3
 # Of the critic's logits, by the numbers it is shown: of as many, each moves the logits
 # by as much in a step as the optimiser moves its weight.
-_GAIN = 2240.0
+# With few numbers it would begin too sure of itself.
+_GAIN, _MOST_GAIN = 2240.0, 4.0
 
 
 def widths(width: int, num_downs: int) -> list[int]:
@@ -249,5 +250,5 @@ class StyleCritic(nn.Module):
         for n in range(2):
             y = nn.leaky_relu(nn.Dense(self.width, name=f"hidden{n}")(y), 0.2)
         y = nn.Dense(self.num_styles, name="logits")(y)
-        gain = _GAIN / seen.shape[1]
+        gain = min(_GAIN / seen.shape[1], _MOST_GAIN)
         return gain * (y + nn.Dense(self.num_styles, name="linear")(seen))

@@ -217,7 +217,7 @@ def test_the_critic_learns_from_its_loss_and_the_encoder_from_its_doubts():
     def moved(part):
         params = dict(state.params)
         params[part] = jax.tree.map(
-            lambda p, g: p - 1e-5 * g, params[part], grads[part]
+            lambda p, g: p - 0.01 * g, params[part], grads[part]
         )
         return params
 
@@ -250,6 +250,16 @@ def test_sides_that_are_not_halved_to_four_are_refused():
     for side in (4, 20, 48):
         with pytest.raises(ValueError, match="image_size: expected 8, 16, 32"):
             autoencoder.init(KEY, dataclasses.replace(CONFIG, image_size=side))
+
+
+def test_what_needs_more_pictures_or_pixels_is_refused(tmp_path):
+    state = autoencoder.init(KEY, CONFIG)
+    config = dataclasses.replace(CONFIG, match_weight=1.0)
+    with pytest.raises(ValueError, match="match_weight: expected two or more"):
+        autoencoder._terms(state.params, given(1), config)
+    config = dataclasses.replace(CONFIG, features=save_vgg(tmp_path), image_size=8)
+    with pytest.raises(ValueError, match="image_size: expected at least 16 with"):
+        autoencoder.networks(config)
 
 
 def test_a_vector_that_could_only_place_is_refused():

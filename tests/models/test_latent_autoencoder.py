@@ -156,16 +156,16 @@ def test_the_critic_has_a_logit_for_each_style_and_channels_double():
 
 def test_the_critic_finds_a_style_that_is_in_products_alone(generator):
     # Both styles have the same means and spreads; they differ in a sign of a product.
-    vectors = generator.normal(size=(400, 6)).astype(np.float32)
+    vectors = generator.normal(size=(800, 32)).astype(np.float32)
     style = (vectors[:, 0] * vectors[:, 1] > 0).astype(int)
     critic = StyleCritic(2, width=4)
     params = critic.init(KEY, vectors[:1])["params"]
 
     def loss(params):
         logs = jax.nn.log_softmax(critic.apply({"params": params}, vectors))
-        return -jnp.mean(logs[jnp.arange(400), style])
+        return -jnp.mean(logs[jnp.arange(800), style])
 
-    adam = optax.adam(3e-3)  # the rate of the recipes
+    adam = optax.adam(3e-3)
 
     @jax.jit
     def step(params, moments):
